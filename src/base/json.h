@@ -1,0 +1,29 @@
+/* Strict JSON (RFC 8259) on jansson: what two parsers could read differently is refused. */
+#ifndef MCP_JSON_H
+#define MCP_JSON_H
+
+#include <apr_pools.h>
+#include <jansson.h>
+
+#include "base/status.h"
+
+/* Parses len bytes of UTF-8 as exactly one JSON value of any kind. Containers may nest max_depth deep; the top-level one
+ * has depth 1. The value belongs to p (json_decref by cleanup), or to the caller when p is NULL.
+ * Errors, *pjson = NULL: MCP_JSON_TEXT for a NUL byte, \u0000, a byte order mark, ill-formed UTF-8, a lone surrogate;
+ * MCP_JSON_DEPTH, found before anything is built; MCP_JSON_DUPLICATE for a member that stands twice in one object at any
+ * level, after unescaping (RFC 8259 section 4); MCP_JSON_NUMBER for a number beyond double (1e400); MCP_JSON_SYNTAX for
+ * the rest, also empty input and anything but white space after the value. Integers beyond 64 bits become reals. */
+mcp_status_t mcp_json_parse(json_t **pjson, const char *data, apr_size_t len, int max_depth, apr_pool_t *p);
+
+/* The same for a document that must be a JSON object: everything else is MCP_JSON_SYNTAX. */
+mcp_status_t mcp_json_parse_object(json_t **pobject, const char *data, apr_size_t len, int max_depth, apr_pool_t *p);
+
+/* The text of a top-level member of an object that mcp_json_parse has accepted, as it stands in data (a span, no copy,
+ * no white space around it). name is the unescaped name; escapes in the document are understood. Returns 0 if absent. */
+int mcp_json_member_text(const char **ptext, apr_size_t *plen, const char *data, apr_size_t len, const char *name);
+
+/* Is key the name in another spelling: equal under simple case folding (ASCII, U+017F, U+212A), and not identical?
+ * Some decoders take such a key for the name. key is NUL-terminated UTF-8. */
+int mcp_json_is_variant(const char *key, const char *name);
+
+#endif

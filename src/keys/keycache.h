@@ -1,0 +1,27 @@
+/* The current key set of one issuer in one process: swapped by the refresher, taken by requests without waiting. */
+#ifndef MCP_KEYCACHE_H
+#define MCP_KEYCACHE_H
+
+#include <apr_pools.h>
+#include <apr_time.h>
+
+#include "keys/keyset.h"
+
+typedef struct mcp_keycache_t mcp_keycache_t;
+
+/* An empty cache; it lives in p, and its last set is released by cleanup of p. APR's error if a lock cannot be made. */
+apr_status_t mcp_keycache_create(mcp_keycache_t **pcache, apr_pool_t *p);
+
+/* Takes a reference on the current set; the caller releases it. With none there, waits at most wait microseconds for the
+ * first one (0: not at all). Returns APR_SUCCESS, or APR_TIMEUP with *pset = NULL. Threads may call at the same time. */
+apr_status_t mcp_keycache_get(mcp_keyset_t **pset, mcp_keycache_t *cache, apr_interval_time_t wait);
+
+/* Makes set the current one (its reference is taken over; NULL empties the cache) and wakes those who wait. The generation grows unless
+ * the old set was made of the same bytes; then the old one is kept and set is released. */
+void mcp_keycache_put(mcp_keycache_t *cache, mcp_keyset_t *set);
+
+/* Counts the changes of the set; 0 before the first. What was verified under an older generation must be verified again.
+ * One atomic load. */
+apr_uint32_t mcp_keycache_generation(mcp_keycache_t *cache);
+
+#endif

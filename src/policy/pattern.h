@@ -1,0 +1,21 @@
+/* Patterns of access rules: '*' matches any run of bytes, also none; "\*" is a star and "\\" a backslash; the rest is exact. */
+#ifndef MCP_PATTERN_H
+#define MCP_PATTERN_H
+
+#include <apr_pools.h>
+
+typedef struct mcp_pattern_t {
+    int exact;             /* no star in it: literal is all there is */
+    const char *literal;   /* exact: the whole unescaped text; else what stands before the first star */
+    apr_size_t literal_len;
+    const char **parts;    /* not exact: unescaped literals between the stars, parts[0] == literal, the last one may be "" */
+    int count;             /* of parts, stars + 1 */
+} mcp_pattern_t;
+
+/* Returns NULL, or what is malformed (static text): empty, a backslash before anything but '*' and '\'. Lives in p. */
+const char *mcp_pattern_compile(mcp_pattern_t *pattern, const char *text, apr_pool_t *p);
+
+/* Does the pattern match all of text? Time at most proportional to the product of both lengths, no recursion. */
+int mcp_pattern_match(const mcp_pattern_t *pattern, const char *text);
+
+#endif

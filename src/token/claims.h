@@ -1,0 +1,55 @@
+/* Claims of an access token (RFC 7519 section 4, RFC 9068 section 4) and paths into them. */
+#ifndef MCP_CLAIMS_H
+#define MCP_CLAIMS_H
+
+#include <apr_pools.h>
+#include <apr_tables.h>
+#include <apr_time.h>
+#include <jansson.h>
+
+#include "base/status.h"
+
+/* A dotted path such as realm_access.roles; a dot in a name is written "\.", a backslash "\\". */
+typedef struct mcp_claim_path_t {
+    const char *text;          /* as configured */
+    apr_array_header_t *names; /* const char *, one per step */
+} mcp_claim_path_t;
+
+/* Returns 0 for an empty path, an empty step, or a backslash before anything else. */
+int mcp_claim_path_parse(mcp_claim_path_t *path, const char *text, apr_pool_t *p);
+
+/* The claim at the path, borrowed, or NULL. Arrays are not entered. */
+const json_t *mcp_claim_get(const json_t *claims, const mcp_claim_path_t *path);
+
+/* Appends the values of a claim to out (const char * in p): a string is split at spaces (RFC 6749 section 3.3), an array
+ * of strings is taken as it is; anything else, also an array with one non-string, gives nothing. claim may be NULL. */
+void mcp_claim_values(apr_array_header_t *out, const json_t *claim, apr_pool_t *p);
+
+/* The claim as text for a header or a variable: string, number, true or false as they are, arrays of those joined with
+ * ",", objects and other arrays as compact JSON. NULL for null, "" and []. '%', bytes outside 0x20-0x7E, a space at either
+ * end, and commas inside joined values are percent-encoded, so the result is one safe header value. In p. */
+const char *mcp_claim_text(const json_t *claim, apr_pool_t *p);
+
+typedef struct mcp_times_t {
+    apr_time_t not_after;   /* exp plus skew: refuse from then on */
+    apr_time_t not_before;  /* nbf minus skew, 0 without nbf: refuse before */
+} mcp_times_t;
+
+/* Checks exp (required), nbf and iat (when present) against now (RFC 7519 sections 4.1.4 to 4.1.6). A NumericDate is a
+ * JSON number, fractions allowed, not negative, not beyond MCP_LIMIT_TIME. skew in microseconds.
+ * MCP_TOKEN_CLAIMS: missing exp or a value that is no NumericDate; MCP_TOKEN_EXPIRED: now >= exp + skew (a negative exp,
+ * too); MCP_TOKEN_NOT_YET: nbf or iat later than now + skew. */
+mcp_status_t mcp_claims_check_times(mcp_times_t *times, const json_t *claims, apr_interval_time_t skew, apr_time_t now);
+
+/* Does aud (a string or an array of strings; anything else never) hold one of accepted (const char *), byte for byte?
+ * hierarchical: also an aud that is an absolute URL of the same origin whose path is a whole-segment prefix of the path of
+ * an accepted one; no path and a terminating slash make no difference; no query, no fragment. MCP_TOKEN_AUDIENCE if not. */
+mcp_status_t mcp_claims_check_audience(const json_t *claims, const apr_array_header_t *accepted, int hierarchical,
+                                       apr_pool_t *p);
+
+/* Refuses what is no access token although it is signed (RFC 8725 section 3.11), MCP_TOKEN_TYPE: at_hash, c_hash or
+ * events present, nonce present unless at_jwt, a payload typ of ID, Refresh, Offline or Logout (Keycloak).
+ * MCP_TOKEN_BOUND: cnf present, whatever it holds (RFC 7800): nothing here can check it. at_jwt: the header said at+jwt. */
+mcp_status_t mcp_claims_check_kind(const json_t *claims, int at_jwt);
+
+#endif

@@ -1,0 +1,19 @@
+/* The access token in a request's header field (RFC 6750 section 2.1, RFC 9110 section 11.4). */
+#ifndef MCP_CREDENTIALS_H
+#define MCP_CREDENTIALS_H
+
+#include <apr.h>
+
+#include "base/status.h"
+
+/* Finds the token in value, the field's value as httpd merged it (several lines joined with ", "), NULL when there is
+ * none. bare: the field is not Authorization, so the token may stand without "Bearer ". query: the request's raw query,
+ * or NULL. *ptoken points into value.
+ * MCP_CREDENTIALS_MISSING: no or an empty field (a token in the query alone is no credential); _SCHEME: a scheme other
+ * than Bearer; _EMPTY: nothing after Bearer; _DOUBLED: two values (RFC 9110 section 5.3), of whatever schemes, but not
+ * the commas between the auth-params of one value such as Digest; _QUERY: a token, and an access_token parameter in the
+ * query as well; MCP_TOKEN_MALFORMED: not one token68; MCP_TOKEN_TOO_LONG: over MCP_LIMIT_TOKEN.
+ * The scheme is compared without case, then one or more spaces. */
+mcp_status_t mcp_credentials_find(const char **ptoken, apr_size_t *plen, const char *value, int bare, const char *query);
+
+#endif

@@ -1,0 +1,35 @@
+/* JWS compact serialization (RFC 7515 sections 3.1, 5.2, 7.1) as access tokens use it. */
+#ifndef MCP_JWS_H
+#define MCP_JWS_H
+
+#include <apr_pools.h>
+#include <jansson.h>
+
+#include "base/status.h"
+#include "keys/alg.h"
+#include "keys/jwk.h"
+
+typedef struct mcp_jws_t {
+    const mcp_alg_info_t *alg;
+    const char *kid;               /* NULL when the header has none */
+    const char *typ;               /* lower case, without "application/" (RFC 7515 section 4.1.9); NULL when absent */
+    const char *input;             /* signing input, points into the token */
+    apr_size_t input_len;
+    const unsigned char *payload;  /* decoded, not NUL-terminated */
+    apr_size_t payload_len;
+    const unsigned char *signature;
+    apr_size_t signature_len;
+} mcp_jws_t;
+
+/* Splits and decodes a token of len bytes; everything lives in p, the token must outlive the result. Nothing is believed
+ * yet. MCP_TOKEN_TOO_LONG; MCP_TOKEN_MALFORMED: not exactly three strict base64url parts, all non-empty;
+ * MCP_TOKEN_HEADER: header not a strict JSON object, alg not a string, kid not a string or over MCP_LIMIT_KID, typ not a
+ * string, or one of jwk, jku, x5u, zip, enc, b64 present; MCP_TOKEN_CRITICAL: crit present (nothing is understood,
+ * RFC 7515 section 4.1.11); MCP_TOKEN_ALGORITHM: an alg that does not exist here. */
+mcp_status_t mcp_jws_parse(mcp_jws_t **pjws, const char *token, apr_size_t len, apr_pool_t *p);
+
+/* Verifies the signature with a key that may verify its alg (RFC 7518 sections 3.3 to 3.5, RFC 8037 section 3.1): MCP_OK,
+ * else MCP_TOKEN_SIGNATURE, also when OpenSSL fails. EC signatures are R || S of exactly twice the coordinate. */
+mcp_status_t mcp_jws_verify(const mcp_jws_t *jws, const mcp_jwk_t *key);
+
+#endif

@@ -1,0 +1,49 @@
+/* Is this an access token of an issuer we trust? All of RFC 7515, RFC 7519, RFC 8725 and RFC 9068 that applies, in order. */
+#ifndef MCP_TOKEN_H
+#define MCP_TOKEN_H
+
+#include <apr_pools.h>
+#include <apr_tables.h>
+#include <apr_time.h>
+#include <jansson.h>
+
+#include "base/status.h"
+#include "keys/alg.h"
+#include "keys/keycache.h"
+
+/* Header typ values, a set of bits. */
+enum { MCP_TYPE_AT_JWT = 1, MCP_TYPE_JWT = 2, MCP_TYPE_NONE = 4, MCP_TYPES_DEFAULT = 7 };
+
+/* What one location accepts of one issuer. Immutable while requests use it. */
+typedef struct mcp_trust_t {
+    const char *issuer;                  /* exact iss */
+    const apr_array_header_t *audiences; /* const char *, at least one */
+    int hierarchical;                    /* see mcp_claims_check_audience */
+    mcp_algs_t algs;
+    int types;                           /* MCP_TYPE_* */
+    apr_interval_time_t skew;
+    mcp_keycache_t *keys;                /* of this issuer alone */
+} mcp_trust_t;
+
+typedef struct mcp_token_t {
+    json_t *claims;             /* the verified claims set */
+    const mcp_trust_t *trust;   /* whose token it is */
+    const char *kid;            /* of the header, NULL for none */
+    const char *sub;            /* string or NULL */
+    const char *client;         /* client_id, else azp; NULL for none (RFC 9068 section 2.2, OpenID Connect) */
+    apr_time_t not_after;       /* mcp_times_t */
+    apr_time_t not_before;
+    apr_uint32_t generation;    /* of trust->keys, read before the keys were taken */
+} mcp_token_t;
+
+/* Verifies a token of len bytes against trusts (const mcp_trust_t *). now: wall clock. wait: how long to wait for an
+ * issuer's first key set, microseconds. *ptoken lives in p; on any verdict but MCP_OK it is NULL.
+ * Order: parse (MCP_TOKEN_MALFORMED, _HEADER, _CRITICAL, _ALGORITHM), payload a strict JSON object with a string iss
+ * (MCP_TOKEN_CLAIMS), issuer trusted (MCP_TOKEN_ISSUER), alg allowed (MCP_TOKEN_ALGORITHM), typ accepted (MCP_TOKEN_TYPE),
+ * keys (MCP_KEYS_UNAVAILABLE, MCP_TOKEN_KEY_UNKNOWN), signature (MCP_TOKEN_SIGNATURE), then the claims as token/claims.h
+ * says: kind, times, audience; sub, client_id and azp must be strings when present (MCP_TOKEN_CLAIMS). Without a kid
+ * every key that fits the alg is tried, at most MCP_LIMIT_CANDIDATES. */
+mcp_status_t mcp_token_verify(mcp_token_t **ptoken, const char *token, apr_size_t len, const apr_array_header_t *trusts,
+                              apr_time_t now, apr_interval_time_t wait, apr_pool_t *p);
+
+#endif
