@@ -1,3 +1,5 @@
+#include <stddef.h>
+
 #include "base/status.h"
 
 static const mcp_status_info_t table[] = {

@@ -10,7 +10,7 @@ typedef enum {
     MCP_REFRESH_FRESH,   /* has a set that is not due yet */
     MCP_REFRESH_DUE,     /* has a set that should be fetched again now; no failure since it was loaded */
     MCP_REFRESH_STALE,   /* refreshing fails, the last good set still serves */
-    MCP_REFRESH_EXPIRED  /* refreshing fails for longer than max_stale: the set must not be used any more */
+    MCP_REFRESH_EXPIRED  /* refreshing fails, or has had no outcome for a minute, and max_stale is over: not to be used */
 } mcp_refresh_state_t;
 
 typedef struct mcp_refresh_conf_t {
@@ -46,7 +46,8 @@ void mcp_refresh_failed(mcp_refresh_t *refresh, apr_time_t now, double random);
 
 /* Freshness lifetime of an answer (RFC 9111 section 4.2.1) in microseconds, from its Cache-Control, Expires and Date
  * (each may be NULL): no-store, no-cache and max-age=0 give 0; max-age wins over Expires; Expires counts from Date, or
- * from wall when Date is missing or bad; malformed or absent: -1. wall: the wall clock now. s-maxage is for shared caches
+ * from wall when Date is missing or bad; an Expires that is no date is past (section 5.3) and gives 0; a malformed
+ * max-age is no max-age; nothing said: -1. wall: the wall clock now. s-maxage is for shared caches
  * and ignored. */
 apr_interval_time_t mcp_refresh_lifetime(const char *cache_control, const char *expires, const char *date, apr_time_t wall);
 

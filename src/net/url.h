@@ -7,7 +7,7 @@
 typedef struct mcp_url_t {
     const char *scheme; /* lower case: http or https (any scheme for mcp_url_parse_origin) */
     const char *host;   /* lower case, IPv6 in brackets */
-    unsigned port;      /* 1 to 65535; the default of the scheme when the URL names none */
+    unsigned port;      /* 1 to 65535; the default of the scheme when none is named, 0 if it has no default */
     const char *origin; /* scheme://host, and :port unless it is the default (RFC 6454 section 6.2) */
     const char *path;   /* as written, from the first slash on; "" when there is none */
     const char *query;  /* without '?', NULL when there is none */

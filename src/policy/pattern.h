@@ -5,11 +5,11 @@
 #include <apr_pools.h>
 
 typedef struct mcp_pattern_t {
-    int exact;             /* no star in it: literal is all there is */
-    const char *literal;   /* exact: the whole unescaped text; else what stands before the first star */
+    int exact;           /* no star in it: literal is all there is */
+    const char *literal; /* exact: the whole unescaped text; else what stands before the first star */
     apr_size_t literal_len;
-    const char **parts;    /* not exact: unescaped literals between the stars, parts[0] == literal, the last one may be "" */
-    int count;             /* of parts, stars + 1 */
+    const char **parts; /* unescaped literals between the stars, parts[0] == literal, the last one may be "" */
+    int count;          /* of parts, stars + 1 */
 } mcp_pattern_t;
 
 /* Returns NULL, or what is malformed (static text): empty, a backslash before anything but '*' and '\'. Lives in p. */

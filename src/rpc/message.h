@@ -9,14 +9,19 @@
 #include "base/status.h"
 #include "rpc/method.h"
 
-typedef enum { MCP_MESSAGE_UNKNOWN, MCP_MESSAGE_REQUEST, MCP_MESSAGE_NOTIFICATION, MCP_MESSAGE_RESPONSE } mcp_message_kind_t;
+typedef enum {
+    MCP_MESSAGE_UNKNOWN,
+    MCP_MESSAGE_REQUEST,
+    MCP_MESSAGE_NOTIFICATION,
+    MCP_MESSAGE_RESPONSE
+} mcp_message_kind_t;
 
 typedef struct mcp_message_t {
     mcp_message_kind_t kind;
     const char *id;                 /* JSON text of a valid id exactly as it was sent, NULL when there is none */
     const char *method;             /* decoded, NULL for a response */
     const mcp_method_t *known;      /* NULL for a method that no revision knows */
-    const char *object;             /* the one object it names (tool, URI, prompt, task), NULL for none; for log and Mcp-Name */
+    const char *object;             /* the one object it names, NULL for none; for log and Mcp-Name */
     int has_meta;                   /* params._meta is an object */
     const char *meta_version;       /* params._meta["io.modelcontextprotocol/protocolVersion"], NULL when absent */
     int has_capabilities;           /* …["io.modelcontextprotocol/clientCapabilities"] is an object */
@@ -38,7 +43,8 @@ typedef struct mcp_message_t {
  * over MCP_LIMIT_LISTEN entries together; _meta not an object; meta_version not a string.
  * Operations: one, as the message says; for subscriptions/listen one resources/subscribe per URI and one tasks/get per
  * task, each with via set, and one plain subscriptions/listen when neither is named or when another member of
- * notifications is true. */
-mcp_status_t mcp_message_parse(mcp_message_t **pmessage, const char *data, apr_size_t len, int max_depth, apr_pool_t *p);
+ * notifications is anything but false or null. */
+mcp_status_t mcp_message_parse(mcp_message_t **pmessage, const char *data, apr_size_t len, int max_depth,
+                               apr_pool_t *p);
 
 #endif

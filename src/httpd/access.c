@@ -1,0 +1,167 @@
+#include "httpd/access.h"
+
+#include <http_core.h>
+#include <http_log.h>
+#include <http_protocol.h>
+
+#include <apr_strings.h>
+#include <openssl/evp.h>
+
+#include "httpd/answer.h"
+#include "token/cache.h"
+#include "token/credentials.h"
+
+APLOG_USE_MODULE(mcp_oauth);
+
+/* How long a request waits for an issuer's very first key set. */
+#define KEYS_WAIT apr_time_from_sec(2)
+
+/* Set once per child. */
+static struct {
+    mcp_cache_t *cache; /* NULL: McpOAuthTokenCacheTTL 0 */
+    EVP_MD *sha256;
+} running;
+
+static apr_status_t sha256_release(void *unused)
+{
+    EVP_MD_free(running.sha256);
+    running.sha256 = NULL;
+    running.cache = NULL;
+    return APR_SUCCESS;
+}
+
+apr_status_t mcp_access_start(const server_rec *main_server, apr_pool_t *p)
+{
+    const mcp_server_t *server = mcp_server_of(main_server);
+    apr_interval_time_t ttl = server->cache_ttl != MCP_UNSET ? server->cache_ttl : apr_time_from_sec(300);
+
+    running.sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
+    apr_pool_cleanup_register(p, NULL, sha256_release, apr_pool_cleanup_null);
+    if (!running.sha256 || !ttl) {
+        return running.sha256 ? APR_SUCCESS : APR_EGENERAL;
+    }
+    return mcp_cache_create(&running.cache, server->cache_size != MCP_UNSET ? server->cache_size : 10000, ttl, p);
+}
+
+/* --- token ------------------------------------------------------------------------------------------------------ */
+
+/* The whole token and the policy it is judged by; a compiled location stays where it is as long as the process lives. */
+static int cache_key(unsigned char *key, const mcp_location_t *location, const char *token, apr_size_t len)
+{
+    EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+    int ok = ctx && EVP_DigestInit_ex2(ctx, running.sha256, NULL) == 1
+             && EVP_DigestUpdate(ctx, &location, sizeof(location)) == 1 && EVP_DigestUpdate(ctx, token, len) == 1
+             && EVP_DigestFinal_ex(ctx, key, NULL) == 1;
+
+    EVP_MD_CTX_free(ctx);
+    return ok;
+}
+
+static apr_status_t grant_release(void *grant)
+{
+    free(grant);
+    return APR_SUCCESS;
+}
+
+static mcp_status_t token_check(request_rec *r, mcp_request_t *request, const char *token, apr_size_t len)
+{
+    const mcp_location_t *location = request->location;
+    unsigned char key[MCP_CACHE_KEY_BYTES];
+    int cached = running.cache && location->stable && cache_key(key, location, token, len);
+    apr_time_t now = apr_time_now();
+    mcp_cache_entry_t *entry;
+    mcp_token_t *verified;
+    mcp_status_t status;
+    mcp_grant_t *grant;
+
+    if (cached && (status = mcp_cache_get(&entry, running.cache, key, now, r->pool)) != MCP_INTERNAL) {
+        request->grant = status == MCP_OK ? (const mcp_grant_t *)entry : NULL;
+        return status == MCP_OK ? request->grant->status : status;
+    }
+    status = mcp_token_verify(&verified, token, len, location->policy.trusts, now, KEYS_WAIT, r->pool);
+    if (status != MCP_OK) {
+        return status;
+    }
+    if (!(grant = mcp_grant_make(verified, &location->policy, r->pool))) {
+        return MCP_INTERNAL;
+    }
+    if (cached) {
+        mcp_cache_put(&entry, running.cache, key, &grant->entry, now, r->pool);
+        grant = (mcp_grant_t *)entry;
+    }
+    else {
+        apr_pool_cleanup_register(r->pool, grant, grant_release, apr_pool_cleanup_null);
+    }
+    request->grant = grant;
+    return grant->status;
+}
+
+/* --- order of checks -------------------------------------------------------------------------------------------- */
+
+static int verb_known(const request_rec *r)
+{
+    return r->method_number == M_POST || r->method_number == M_GET || r->method_number == M_DELETE
+           || r->method_number == M_OPTIONS;
+}
+
+static mcp_status_t judge(request_rec *r, mcp_request_t *request)
+{
+    const mcp_location_t *location = request->location;
+    const char *origin = apr_table_get(r->headers_in, "Origin"), *token;
+    mcp_status_t status;
+    apr_size_t len;
+
+    if (location->error) {
+        return MCP_CONFIG_CONFLICT;
+    }
+    if (origin && mcp_origin_allowed(&location->origins, origin, r->pool)) {
+        request->origin = origin;
+    }
+    if (!verb_known(r)) {
+        return MCP_VERB_FORBIDDEN;
+    }
+    if (origin && !request->origin) {
+        return MCP_ORIGIN_FORBIDDEN;
+    }
+    if (r->method_number == M_OPTIONS) {
+        return MCP_PREFLIGHT;
+    }
+    status = mcp_credentials_find(&token, &len, apr_table_get(r->headers_in, location->token_header),
+                                  ap_cstr_casecmp(location->token_header, MCP_TOKEN_HEADER_DEFAULT) != 0, r->args);
+    return status == MCP_OK ? token_check(r, request, token, len) : status;
+}
+
+mcp_request_t *mcp_access_verdict(request_rec *r, const mcp_location_t *location)
+{
+    mcp_request_t *request = mcp_request_inherited(r, location), *mine;
+
+    if (request && request == mcp_request_of(r)) {
+        return request;
+    }
+    mine = mcp_request_create(r, location);
+    if (request && request->grant && request->status == MCP_OK) {
+        mine->grant = request->grant; /* the same policy and the same caller: only the operation is another one */
+        mine->origin = request->origin;
+        mine->status = !verb_known(r) ? MCP_VERB_FORBIDDEN : r->method_number == M_OPTIONS ? MCP_PREFLIGHT : MCP_OK;
+    }
+    else {
+        mine->status = judge(r, mine);
+    }
+    if (mine->grant) {
+        mcp_request_export_grant(r, mine);
+    }
+    return mine;
+}
+
+int mcp_access_checker(request_rec *r)
+{
+    const mcp_location_t *location = mcp_location_of(r);
+    mcp_request_t *request;
+
+    if (!location) {
+        return DECLINED;
+    }
+    r->no_cache = 1; /* mod_cache answers before any access checker, so nothing of ours may get into it */
+    request = mcp_access_verdict(r, location);
+    return request->status == MCP_OK ? DECLINED : mcp_answer(r, request);
+}

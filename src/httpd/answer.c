@@ -1,0 +1,262 @@
+#include "httpd/answer.h"
+
+#include <http_core.h>
+#include <http_log.h>
+#include <http_protocol.h>
+#include <http_request.h>
+#include <util_filter.h>
+
+#include <apr_strings.h>
+
+#include "policy/challenge.h"
+
+APLOG_USE_MODULE(mcp_oauth);
+
+#define VERBS "GET, HEAD, POST, DELETE, OPTIONS"
+#define ALLOWED_HEADERS \
+    "Authorization, Content-Type, Accept, MCP-Protocol-Version, Mcp-Method, Mcp-Name, Mcp-Session-Id, Last-Event-ID, DPoP"
+#define EXPOSED_HEADERS "WWW-Authenticate, Mcp-Session-Id, MCP-Protocol-Version, DPoP-Nonce, Retry-After"
+#define RETRY_AFTER "5"
+/* An unread body longer than this is not worth swallowing for the sake of the connection. */
+#define SWALLOW_MAX (64 * 1024)
+
+static ap_filter_rec_t *answer_handle;
+
+/* --- headers ---------------------------------------------------------------------------------------------------- */
+
+void mcp_answer_cors(apr_table_t *headers, const char *origin)
+{
+    apr_table_setn(headers, "Access-Control-Allow-Origin", origin);
+    apr_table_setn(headers, "Access-Control-Expose-Headers", EXPOSED_HEADERS);
+    apr_table_mergen(headers, "Vary", "Origin");
+}
+
+/* Mcp-Param-* names are open-ended: those asked for are granted. */
+static const char *preflight_headers(request_rec *r)
+{
+    const char *asked = apr_table_get(r->headers_in, "Access-Control-Request-Headers"), *name, *granted = ALLOWED_HEADERS;
+
+    while (asked && (name = ap_get_list_item(r->pool, &asked))) {
+        if (!ap_cstr_casecmpn(name, "mcp-param-", 10) && strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-_") == strlen(name)) {
+            granted = apr_pstrcat(r->pool, granted, ", ", name, NULL);
+        }
+    }
+    return granted;
+}
+
+static void preflight_add(request_rec *r, const mcp_request_t *request, apr_table_t *headers)
+{
+    apr_table_setn(headers, "Allow", VERBS);
+    if (request->origin && apr_table_get(r->headers_in, "Access-Control-Request-Method")) {
+        apr_table_setn(headers, "Access-Control-Allow-Methods", "POST, GET, DELETE");
+        apr_table_setn(headers, "Access-Control-Allow-Headers", preflight_headers(r));
+        apr_table_setn(headers, "Access-Control-Max-Age", "7200");
+        apr_table_mergen(headers, "Vary", "Access-Control-Request-Headers");
+    }
+}
+
+/* All scopes of the operation: those of the location first, then what the rules name. */
+static const char *needed_scope(const mcp_request_t *request, apr_pool_t *p)
+{
+    const char *scope = request->location->required_scope;
+    int i, j;
+
+    for (i = 0; request->needed && i < request->needed->nelts; i++) {
+        const char *name = APR_ARRAY_IDX(request->needed, i, const char *);
+        const apr_array_header_t *required = request->location->policy.required_scopes;
+        int there = 0;
+
+        for (j = 0; required && j < required->nelts && !there; j++) {
+            there = !strcmp(APR_ARRAY_IDX(required, j, const char *), name);
+        }
+        if (!there) {
+            scope = scope ? apr_pstrcat(p, scope, " ", name, NULL) : name;
+        }
+    }
+    return scope;
+}
+
+/* AuthName as it was written: httpd keeps its quotes escaped. */
+static const char *realm_of(request_rec *r)
+{
+    const char *name = ap_auth_name(r);
+    char *realm = name ? apr_pstrdup(r->pool, name) : NULL, *to = realm, *from = realm;
+
+    for (; from && *from; from++) {
+        from += from[0] == '\\' && from[1];
+        *to++ = *from;
+    }
+    if (to) {
+        *to = '\0';
+    }
+    return realm;
+}
+
+static const char *challenge_make(request_rec *r, const mcp_request_t *request, const mcp_status_info_t *info)
+{
+    const mcp_location_t *location = request->location;
+    mcp_challenge_t challenge = { realm_of(r), location->metadata_url, NULL, NULL, NULL };
+
+    switch (request->status) {
+    case MCP_CREDENTIALS_MISSING:
+    case MCP_CREDENTIALS_SCHEME:
+        challenge.scope = location->challenge_scope;
+        break;
+    case MCP_CREDENTIALS_EMPTY:
+    case MCP_CREDENTIALS_DOUBLED:
+    case MCP_CREDENTIALS_QUERY:
+        challenge.error = info->error;
+        challenge.error_description = info->text;
+        break;
+    case MCP_SCOPE_MISSING:
+    case MCP_ACL_SCOPE:
+        challenge.scope = needed_scope(request, r->pool);
+        challenge.error = info->error;
+        challenge.error_description = info->text;
+        break;
+    case MCP_CLAIM_MISSING:
+    case MCP_CLIENT_FORBIDDEN:
+    case MCP_ACL_DENIED:
+        break;
+    default:
+        if (info->http != HTTP_UNAUTHORIZED) {
+            return NULL;
+        }
+        challenge.scope = location->challenge_scope;
+        challenge.error = info->error;
+        challenge.error_description = info->text;
+    }
+    return mcp_challenge_make(&challenge, r->pool);
+}
+
+static apr_table_t *headers_make(request_rec *r, const mcp_request_t *request, const mcp_status_info_t *info)
+{
+    apr_table_t *headers = apr_table_make(r->pool, 8);
+    const char *challenge = request->location->error ? NULL : challenge_make(r, request, info);
+
+    apr_table_setn(headers, "Cache-Control", "no-store");
+    if (challenge) {
+        apr_table_setn(headers, "WWW-Authenticate", challenge);
+    }
+    if (info->http == HTTP_SERVICE_UNAVAILABLE) {
+        apr_table_setn(headers, "Retry-After", RETRY_AFTER);
+    }
+    if (info->http == HTTP_METHOD_NOT_ALLOWED) {
+        apr_table_setn(headers, "Allow", VERBS);
+    }
+    if (request->status == MCP_PREFLIGHT) {
+        preflight_add(r, request, headers);
+    }
+    if (request->origin) {
+        mcp_answer_cors(headers, request->origin);
+    }
+    return headers;
+}
+
+/* --- body ------------------------------------------------------------------------------------------------------- */
+
+static const char *body_make(request_rec *r, const mcp_request_t *request, const mcp_status_info_t *info)
+{
+    const char *id = request->message ? request->message->id : NULL;
+
+    /* All texts are fixed and the id is JSON already, so nothing needs escaping. */
+    if (request->body_read && info->http != HTTP_UNSUPPORTED_MEDIA_TYPE && info->http != HTTP_REQUEST_ENTITY_TOO_LARGE) {
+        return apr_psprintf(r->pool,
+                            "{\"jsonrpc\":\"2.0\",%s%s%s\"error\":{\"code\":%d,\"message\":\"%s\",\"data\":"
+                            "{\"request_id\":\"%s\"}}}",
+                            id ? "\"id\":" : "", id ? id : "", id ? "," : "", info->rpc_code ? info->rpc_code : info->http,
+                            info->text, request->id);
+    }
+    return apr_psprintf(r->pool, "{\"error\":\"%s\",\"error_description\":\"%s\",\"request_id\":\"%s\"}", info->error,
+                        info->text, request->id);
+}
+
+static void refusal_log(request_rec *r, const mcp_request_t *request, const mcp_status_info_t *info)
+{
+    const mcp_grant_t *grant = request->grant;
+    const mcp_message_t *message = request->message;
+
+#define ITEM(value) ((value) ? (value) : "-") /* httpd escapes control bytes in the line */
+    ap_log_rerror(APLOG_MARK, info->log_level, 0, r,
+                  "%s: %s: %s %s request_id=%s iss=%s client=%s sub=%s method=%s object=%s%s%s", info->id, info->slug,
+                  ITEM(r->method), ITEM(r->uri), request->id, ITEM(grant ? grant->iss : NULL),
+                  ITEM(grant ? grant->client : NULL), ITEM(grant ? grant->sub : NULL),
+                  ITEM(message ? message->method : NULL), ITEM(message ? message->object : NULL),
+                  request->location->error ? ": " : "", request->location->error ? request->location->error : "");
+#undef ITEM
+}
+
+/* --- the way out ------------------------------------------------------------------------------------------------ */
+
+/* httpd would read an unread body to its end, also for callers without a token, to keep the connection. */
+static void body_forsake(request_rec *r, const mcp_request_t *request)
+{
+    const char *length = apr_table_get(r->headers_in, "Content-Length");
+
+    if (!request->body_read
+        && (apr_table_get(r->headers_in, "Transfer-Encoding") || (length && apr_atoi64(length) > SWALLOW_MAX))) {
+        r->connection->keepalive = AP_CONN_CLOSE;
+    }
+}
+
+int mcp_answer(request_rec *r, mcp_request_t *request)
+{
+    const mcp_status_info_t *info = mcp_status_info(request->status);
+
+    mcp_request_export_verdict(r, request);
+    if (request->status != MCP_PREFLIGHT) {
+        refusal_log(r, request, info);
+        ap_custom_response(r, info->http, body_make(r, request, info));
+    }
+    request->headers = headers_make(r, request, info);
+    request->answer = info->http;
+    body_forsake(r, request);
+    return info->http;
+}
+
+int mcp_answer_plain(request_rec *r, int status, const char *error, const char *text, const char *allow)
+{
+    mcp_request_t *request = mcp_request_create(r, NULL);
+
+    request->headers = apr_table_make(r->pool, 4);
+    request->answer = status;
+    apr_table_setn(request->headers, "Cache-Control", "no-store");
+    if (allow) {
+        apr_table_setn(request->headers, "Allow", allow);
+    }
+    ap_custom_response(r, status,
+                       apr_psprintf(r->pool, "{\"error\":\"%s\",\"error_description\":\"%s\",\"request_id\":\"%s\"}", error,
+                                    text, request->id));
+    body_forsake(r, request);
+    return status;
+}
+
+static apr_status_t answer_filter(ap_filter_t *f, apr_bucket_brigade *bb)
+{
+    request_rec *r = f->r;
+
+    ap_remove_output_filter(f);
+    if (r->status != HTTP_NO_CONTENT) {
+        ap_set_content_type(r, "application/json"); /* ap_send_error_response has just said text/html */
+    }
+    apr_table_unset(r->headers_out, "Content-Type");
+    apr_table_unset(r->headers_out, "Allow");       /* its own idea of a 405, with TRACE in it */
+    r->err_headers_out = r->headers_out;            /* it has swapped the two; "always" edits err_headers_out */
+    r->headers_out = apr_table_make(r->pool, 4);
+    apr_table_overlap(r->err_headers_out, f->ctx, APR_OVERLAP_TABLES_SET);
+    return ap_pass_brigade(f->next, bb);
+}
+
+void mcp_answer_insert(request_rec *r)
+{
+    const mcp_request_t *request = mcp_request_of(r);
+
+    if (request && request->headers && r->status == request->answer) {
+        ap_add_output_filter_handle(answer_handle, request->headers, r, r->connection);
+    }
+}
+
+void mcp_answer_register(void)
+{
+    answer_handle = ap_register_output_filter("MCP_OAUTH_ANSWER", answer_filter, NULL, AP_FTYPE_RESOURCE);
+}

@@ -1,0 +1,63 @@
+#include "httpd/hooks.h"
+
+#include <http_core.h>
+#include <http_log.h>
+#include <http_protocol.h>
+#include <http_request.h>
+
+#include <unistd.h>
+
+#include "httpd/access.h"
+#include "httpd/answer.h"
+#include "httpd/check.h"
+#include "httpd/gate.h"
+#include "httpd/issuer.h"
+#include "httpd/metadata.h"
+#include "httpd/refresh.h"
+
+APLOG_USE_MODULE(mcp_oauth);
+
+static int pre_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp)
+{
+    mcp_config_reset();
+    mcp_issuers_reset(pconf);
+    return OK;
+}
+
+/* A child that cannot set itself up must not serve: without locks or digests nothing it says could be trusted. */
+static void child_init(apr_pool_t *p, server_rec *s)
+{
+    apr_status_t rv = mcp_issuers_start(p);
+
+    if (rv == APR_SUCCESS) {
+        rv = mcp_access_start(s, p);
+    }
+    if (rv != APR_SUCCESS) {
+        ap_log_error(APLOG_MARK, APLOG_EMERG, rv, s, "MCP0903: process cannot be set up, it ends");
+        exit(APEXIT_CHILDFATAL);
+    }
+    mcp_request_start();
+    mcp_refresh_start();
+    mcp_locations_start(p);
+    mcp_config_run(p);
+}
+
+void mcp_hooks_register(apr_pool_t *p)
+{
+    static const char *const watchdog[] = { "mod_watchdog.c", NULL };
+    static const char *const proxy[] = { "mod_proxy.c", NULL };
+    static const char *const headers[] = { "mod_headers.c", NULL };
+
+    mcp_answer_register();
+    mcp_gate_register();
+    ap_hook_pre_config(pre_config, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_check_config(mcp_check_config, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_post_config(mcp_refresh_post_config, NULL, watchdog, APR_HOOK_MIDDLE);
+    ap_hook_child_init(child_init, NULL, watchdog, APR_HOOK_FIRST);
+
+    ap_hook_quick_handler(mcp_metadata_handler, NULL, NULL, APR_HOOK_REALLY_FIRST);
+    ap_hook_check_access(mcp_access_checker, NULL, NULL, APR_HOOK_MIDDLE, AP_AUTH_INTERNAL_PER_CONF);
+    ap_hook_insert_filter(mcp_gate_insert, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_insert_error_filter(mcp_answer_insert, NULL, headers, APR_HOOK_FIRST);
+    ap_hook_handler(mcp_gate_handler, NULL, proxy, APR_HOOK_REALLY_FIRST);
+}

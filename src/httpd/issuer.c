@@ -1,0 +1,196 @@
+#include "httpd/issuer.h"
+
+#include <apr_strings.h>
+
+#include "net/url.h"
+#include "token/token.h"
+
+/* Written while the configuration is checked, read-only afterwards (but for what the header says of a child). */
+static struct {
+    apr_pool_t *pool;
+    apr_hash_t *defaults;        /* name -> mcp_issuer_conf_t of those without a section */
+    apr_array_header_t *issuers; /* mcp_issuer_t * */
+} known;
+
+void mcp_issuers_reset(apr_pool_t *pconf)
+{
+    known.pool = pconf;
+    known.defaults = apr_hash_make(pconf);
+    known.issuers = apr_array_make(pconf, 4, sizeof(mcp_issuer_t *));
+}
+
+int mcp_issuers_count(void)
+{
+    return known.issuers ? known.issuers->nelts : 0;
+}
+
+mcp_issuer_t *mcp_issuer_at(int i)
+{
+    return APR_ARRAY_IDX(known.issuers, i, mcp_issuer_t *);
+}
+
+/* Is it a URL that may be called: https, or http where that is allowed? */
+static int url_may_call(const char *text, int allow_http, mcp_url_t *url, apr_pool_t *p)
+{
+    return mcp_url_parse(url, text, p) && !url->fragment
+           && (!strcmp(url->scheme, "https") || url->loopback || allow_http);
+}
+
+static const char *file_read(mcp_issuer_t *issuer, apr_pool_t *p)
+{
+    apr_interval_time_t lifetime;
+    const char *error = mcp_keysource_fetch(&issuer->initial, &lifetime, &issuer->source, NULL, NULL, NULL,
+                                            apr_time_now(), p);
+
+    return error ? apr_psprintf(p, "McpOAuthJwks %s: %s; write the path of a readable JWK Set (RFC 7517)",
+                                issuer->conf->jwks, error)
+                 : NULL;
+}
+
+/* Works out the key source; NULL or what is wrong. */
+static const char *source_make(mcp_issuer_t *issuer, int is_url, int allow_http, apr_pool_t *p)
+{
+    const mcp_issuer_conf_t *conf = issuer->conf;
+    mcp_keysource_t *source = &issuer->source;
+    mcp_url_t url;
+
+    source->issuer = conf->name;
+    source->proxy = conf->proxy;
+    source->ca_file = conf->ca_file;
+    source->allow_http = allow_http;
+    source->timeout = conf->timeout != MCP_UNSET ? conf->timeout : apr_time_from_sec(10);
+    if (!conf->jwks) {
+        return is_url ? NULL
+                      : apr_psprintf(p,
+                                     "issuer '%s' is no URL, so its keys cannot be discovered; write McpOAuthJwks in "
+                                     "<McpOAuthIssuer \"%s\">",
+                                     conf->name, conf->name);
+    }
+    if (!strncmp(conf->jwks, "file:", 5)) {
+        source->file = conf->jwks + 5;
+        return file_read(issuer, p);
+    }
+    if (strstr(conf->jwks, "://")) {
+        source->url = conf->jwks;
+    }
+    else if (conf->authorization_server || is_url) {
+        source->url = mcp_url_join(issuer->authorization_server, conf->jwks, p);
+    }
+    else {
+        return apr_psprintf(p,
+                            "McpOAuthJwks %s is relative, but there is no URL to append it to; write "
+                            "McpOAuthAuthorizationServer, or an absolute URL",
+                            conf->jwks);
+    }
+    return url_may_call(source->url, allow_http, &url, p)
+               ? NULL
+               : apr_psprintf(p,
+                              "McpOAuthJwks %s is not https; write an https URL (http is for loopback hosts, or with "
+                              "McpOAuthAllowHTTP On)",
+                              source->url);
+}
+
+static const char *issuer_check(mcp_issuer_t *issuer, apr_pool_t *p)
+{
+    const mcp_issuer_conf_t *conf = issuer->conf;
+    int allow_http = conf->allow_http == 1, is_url;
+    mcp_url_t url;
+
+    is_url = mcp_url_parse(&url, conf->name, p);
+    if (is_url && (url.query || url.fragment)) {
+        return apr_psprintf(p, "issuer '%s' has a query or a fragment (RFC 8414 section 2); write the exact iss value",
+                            conf->name);
+    }
+    if (is_url && strcmp(url.scheme, "https") && !url.loopback && !allow_http) {
+        return apr_psprintf(p,
+                            "issuer '%s' is plain http; write an https issuer (http is for loopback hosts, or with "
+                            "McpOAuthAllowHTTP On in <McpOAuthIssuer \"%s\">)",
+                            conf->name, conf->name);
+    }
+    if (!is_url && !conf->authorization_server) {
+        return apr_psprintf(p,
+                            "issuer '%s' is no http or https URL; write the exact iss of the tokens, and if that is no "
+                            "URL, McpOAuthAuthorizationServer in <McpOAuthIssuer \"%s\">",
+                            conf->name, conf->name);
+    }
+    issuer->authorization_server = conf->authorization_server ? conf->authorization_server : conf->name;
+    if (!url_may_call(issuer->authorization_server, allow_http, &url, p)) {
+        return apr_psprintf(p, "McpOAuthAuthorizationServer %s is not https; write an https URL",
+                            issuer->authorization_server);
+    }
+    issuer->bounds.min = conf->refresh_min != MCP_UNSET ? conf->refresh_min : apr_time_from_sec(300);
+    issuer->bounds.max = conf->refresh_max != MCP_UNSET ? conf->refresh_max : apr_time_from_sec(3600);
+    issuer->bounds.max_stale = conf->max_stale != MCP_UNSET ? conf->max_stale : apr_time_from_sec(86400);
+    return source_make(issuer, is_url, allow_http, p);
+}
+
+static mcp_issuer_t *issuer_of(const mcp_issuer_conf_t *conf)
+{
+    int i;
+
+    for (i = 0; conf && i < mcp_issuers_count(); i++) {
+        if (mcp_issuer_at(i)->conf == conf) {
+            return mcp_issuer_at(i);
+        }
+    }
+    return NULL;
+}
+
+static mcp_issuer_conf_t *conf_of(const server_rec *s, const char *name)
+{
+    mcp_issuer_conf_t *conf = apr_hash_get(mcp_server_of(s)->issuers, name, APR_HASH_KEY_STRING);
+
+    return conf ? conf : apr_hash_get(known.defaults, name, APR_HASH_KEY_STRING);
+}
+
+static apr_status_t initial_release(void *data)
+{
+    mcp_issuer_t *issuer = data;
+
+    mcp_keyset_release(issuer->initial);
+    issuer->initial = NULL;
+    return APR_SUCCESS;
+}
+
+mcp_issuer_t *mcp_issuer_obtain(server_rec *s, const char *name, const ap_directive_t *at)
+{
+    mcp_issuer_conf_t *conf = conf_of(s, name);
+    mcp_issuer_t *issuer = issuer_of(conf);
+
+    if (issuer) {
+        return issuer;
+    }
+    if (!conf) {
+        conf = mcp_issuer_conf_create(name, at, known.pool);
+        apr_hash_set(known.defaults, name, APR_HASH_KEY_STRING, conf);
+    }
+    issuer = apr_pcalloc(known.pool, sizeof(*issuer));
+    issuer->conf = conf;
+    issuer->error = issuer_check(issuer, known.pool);
+    apr_pool_cleanup_register(known.pool, issuer, initial_release, apr_pool_cleanup_null);
+    APR_ARRAY_PUSH(known.issuers, mcp_issuer_t *) = issuer;
+    return issuer;
+}
+
+mcp_issuer_t *mcp_issuer_find(const server_rec *s, const char *name)
+{
+    return issuer_of(conf_of(s, name));
+}
+
+apr_status_t mcp_issuers_start(apr_pool_t *p)
+{
+    apr_status_t rv;
+    int i;
+
+    for (i = 0; i < mcp_issuers_count(); i++) {
+        mcp_issuer_t *issuer = mcp_issuer_at(i);
+
+        if ((rv = mcp_keycache_create(&issuer->keys, p)) != APR_SUCCESS) {
+            return rv;
+        }
+        if (issuer->initial) {
+            mcp_keycache_put(issuer->keys, mcp_keyset_retain(issuer->initial));
+        }
+    }
+    return APR_SUCCESS;
+}

@@ -1,0 +1,340 @@
+#include "httpd/location.h"
+
+#include <ap_listen.h>
+
+#include <apr_strings.h>
+#include <apr_thread_mutex.h>
+
+#include "httpd/issuer.h"
+#include "policy/metadata.h"
+
+/* Set once per child. */
+static struct {
+    apr_pool_t *pool;
+    apr_thread_mutex_t *lock;
+} running;
+
+/* --- resource identifier ---------------------------------------------------------------------------------------- */
+
+static int says_ssl(const ap_directive_t *d)
+{
+    for (; d; d = d->next) {
+        if (!ap_cstr_casecmp(d->directive, "SSLEngine") && !ap_cstr_casecmpn(d->args, "on", 2)) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+/* Is there SSLEngine On for this server? mod_ssl itself knows it only after the configuration has been checked. */
+static int has_ssl(const server_rec *s)
+{
+    const ap_directive_t *d;
+
+    if (!s->is_virtual) {
+        return says_ssl(ap_conftree);
+    }
+    for (d = ap_conftree; d; d = d->next) {
+        if (d->first_child && s->defn_name && d->filename && !strcmp(d->filename, s->defn_name)
+            && (unsigned)d->line_num == s->defn_line_number) {
+            return says_ssl(d->first_child);
+        }
+    }
+    return 0;
+}
+
+const char *mcp_location_resource(const char *path, const server_rec *s, apr_pool_t *p)
+{
+    unsigned port = s->port;
+    int https;
+
+    if (!s->server_hostname) {
+        return NULL;
+    }
+    if (!port && s->addrs) {
+        port = s->addrs->host_port;
+    }
+    if (!port && ap_listeners && ap_listeners->bind_addr) {
+        port = ap_listeners->bind_addr->port;
+    }
+    https = s->server_scheme ? !ap_cstr_casecmp(s->server_scheme, "https") : port == 443 || has_ssl(s);
+    if (!port || port == (https ? 443u : 80u)) {
+        return apr_psprintf(p, "%s://%s%s", https ? "https" : "http", s->server_hostname, path);
+    }
+    return apr_psprintf(p, "%s://%s:%u%s", https ? "https" : "http", s->server_hostname, port, path);
+}
+
+static const char *resource_make(mcp_location_t *location, apr_pool_t *p)
+{
+    const mcp_dir_t *conf = location->conf;
+
+    location->resource = conf->resource;
+    if (!location->resource && conf->owner) {
+        location->resource = mcp_location_resource(conf->owner, location->server, p);
+    }
+    if (!location->resource) {
+        return conf->owner ? "there is no ServerName to make a resource identifier of; write McpOAuthResource "
+                             "https://HOST/PATH"
+                           : "only a plain <Location \"/path\"> has a default resource identifier; write "
+                             "McpOAuthResource https://HOST/PATH";
+    }
+    if (!mcp_url_parse(&location->resource_url, location->resource, p)) {
+        return apr_psprintf(p, "the resource identifier '%s', made of ServerName and path, is no URL; write "
+                               "McpOAuthResource https://HOST/PATH",
+                            location->resource);
+    }
+    if (strcmp(location->resource_url.scheme, "https") && !location->resource_url.loopback) {
+        return apr_psprintf(p,
+                            "the resource identifier '%s', made of ServerName and path, is plain http; write "
+                            "McpOAuthResource https://HOST/PATH, as clients call it",
+                            location->resource);
+    }
+    location->metadata_path =
+        mcp_metadata_path(conf->metadata_path ? conf->metadata_path : "/.well-known/oauth-protected-resource",
+                          &location->resource_url, p);
+    location->metadata_url = apr_pstrcat(p, location->resource_url.origin, location->metadata_path, NULL);
+    return NULL;
+}
+
+/* --- issuers ---------------------------------------------------------------------------------------------------- */
+
+static const char *trusts_make(mcp_location_t *location, server_rec *s, int starting, apr_pool_t *p)
+{
+    const mcp_dir_t *conf = location->conf;
+    apr_array_header_t *trusts, *servers, *audiences = conf->audiences;
+    int i;
+
+    if (!conf->issuers) {
+        return "no issuer is trusted here; write McpOAuthIssuer and the iss of the tokens, such as "
+               "https://sso.example.com/realms/mcp";
+    }
+    if (!audiences) {
+        audiences = apr_array_make(p, 1, sizeof(const char *));
+        APR_ARRAY_PUSH(audiences, const char *) = location->resource;
+    }
+    trusts = apr_array_make(p, conf->issuers->nelts, sizeof(const mcp_trust_t *));
+    servers = apr_array_make(p, conf->issuers->nelts, sizeof(const char *));
+    for (i = 0; i < conf->issuers->nelts; i++) {
+        const char *name = APR_ARRAY_IDX(conf->issuers, i, const char *);
+        const mcp_issuer_t *issuer = starting ? mcp_issuer_obtain(s, name, conf->at) : mcp_issuer_find(s, name);
+        mcp_trust_t *trust = apr_pcalloc(p, sizeof(*trust));
+
+        if (!issuer || issuer->error || (!starting && !issuer->keys)) {
+            return issuer && issuer->error ? issuer->error
+                                           : apr_psprintf(p, "issuer '%s' was not there at start", name);
+        }
+        trust->issuer = issuer->conf->name;
+        trust->audiences = issuer->conf->audiences ? issuer->conf->audiences : audiences;
+        trust->hierarchical = conf->hierarchical == 1;
+        trust->algs = issuer->conf->algs != MCP_UNSET ? (mcp_algs_t)issuer->conf->algs : MCP_ALGS_DEFAULT;
+        trust->types = issuer->conf->types != MCP_UNSET ? issuer->conf->types : MCP_TYPES_DEFAULT;
+        trust->skew = issuer->conf->skew != MCP_UNSET ? issuer->conf->skew : apr_time_from_sec(60);
+        trust->keys = issuer->keys;
+        APR_ARRAY_PUSH(trusts, const mcp_trust_t *) = trust;
+        APR_ARRAY_PUSH(servers, const char *) = issuer->authorization_server;
+    }
+    location->policy.trusts = trusts;
+    location->authorization_servers = servers;
+    return NULL;
+}
+
+/* --- rights ----------------------------------------------------------------------------------------------------- */
+
+static const apr_array_header_t *paths_make(const apr_array_header_t *texts, const char *otherwise, apr_pool_t *p)
+{
+    int i, n = texts ? texts->nelts : 1;
+    apr_array_header_t *paths = apr_array_make(p, n, sizeof(mcp_claim_path_t));
+
+    for (i = 0; i < n; i++) {
+        mcp_claim_path_parse(apr_array_push(paths), texts ? APR_ARRAY_IDX(texts, i, const char *) : otherwise, p);
+    }
+    return paths;
+}
+
+static int paths_meet(const apr_array_header_t *a, const apr_array_header_t *b)
+{
+    int i, j;
+
+    for (i = 0; i < a->nelts; i++) {
+        for (j = 0; j < b->nelts; j++) {
+            if (!strcmp(APR_ARRAY_IDX(a, i, mcp_claim_path_t).text, APR_ARRAY_IDX(b, j, mcp_claim_path_t).text)) {
+                return 1;
+            }
+        }
+    }
+    return 0;
+}
+
+static void rights_make(mcp_location_t *location, apr_pool_t *p)
+{
+    const mcp_dir_t *conf = location->conf;
+    mcp_policy_t *policy = &location->policy;
+    int i;
+
+    policy->parties = conf->parties;
+    policy->required_scopes = conf->required_scopes;
+    policy->required_claims = conf->required_claims;
+    policy->scope_paths = paths_make(conf->scope_paths, "scope", p);
+    policy->acl_paths = conf->acl_paths ? paths_make(conf->acl_paths, NULL, p) : policy->scope_paths;
+    policy->forwards = conf->forwards;
+    mcp_claim_path_parse(&policy->user, conf->remote_user ? conf->remote_user : "sub", p);
+    location->acl_reads_scope = paths_meet(policy->scope_paths, policy->acl_paths);
+
+    policy->scopes = mcp_scopes_create(p);
+    for (i = 0; conf->required_scopes && i < conf->required_scopes->nelts; i++) {
+        mcp_scopes_intern(policy->scopes, APR_ARRAY_IDX(conf->required_scopes, i, const char *));
+    }
+    for (i = 0; conf->implies && i < conf->implies->nelts; i++) {
+        const mcp_implies_t *line = &APR_ARRAY_IDX(conf->implies, i, mcp_implies_t);
+
+        mcp_scopes_imply(policy->scopes, line->value, line->implied);
+    }
+    location->acl_mode = conf->acl != MCP_UNSET ? conf->acl : MCP_ACL_OFF;
+    if (location->acl_mode != MCP_ACL_OFF) {
+        policy->acl = mcp_acl_create(policy->scopes, p);
+        for (i = 0; conf->allows && i < conf->allows->nelts; i++) {
+            const mcp_allow_t *line = &APR_ARRAY_IDX(conf->allows, i, mcp_allow_t);
+
+            mcp_acl_allow(policy->acl, line->values, line->operations);
+        }
+    }
+    mcp_scopes_close(policy->scopes, p);
+}
+
+/* --- what clients are told -------------------------------------------------------------------------------------- */
+
+/* offline_access asks for a refresh token and is no scope of a resource (MCP Authorization, Refresh Tokens). */
+static const apr_array_header_t *advertised(const apr_array_header_t *scopes, apr_pool_t *p)
+{
+    apr_array_header_t *list;
+    int i;
+
+    if (!scopes) {
+        return NULL;
+    }
+    list = apr_array_make(p, scopes->nelts, sizeof(const char *));
+    for (i = 0; i < scopes->nelts; i++) {
+        if (strcmp(APR_ARRAY_IDX(scopes, i, const char *), "offline_access")) {
+            APR_ARRAY_PUSH(list, const char *) = APR_ARRAY_IDX(scopes, i, const char *);
+        }
+    }
+    return list->nelts ? list : NULL;
+}
+
+static void advice_make(mcp_location_t *location, apr_pool_t *p)
+{
+    const mcp_dir_t *conf = location->conf;
+    const apr_array_header_t *required = advertised(conf->required_scopes, p), *challenge;
+    apr_array_header_t *listed = NULL;
+    mcp_url_t url;
+    int i;
+
+    location->scopes_supported = conf->scopes_supported ? advertised(conf->scopes_supported, p) : required;
+    challenge = conf->challenge_scopes ? advertised(conf->challenge_scopes, p)
+                : required             ? required
+                                       : location->scopes_supported;
+    location->challenge_scope = challenge ? apr_array_pstrcat(p, challenge, ' ') : NULL;
+    location->required_scope = conf->required_scopes ? apr_array_pstrcat(p, conf->required_scopes, ' ') : NULL;
+
+    listed = apr_array_make(p, 4, sizeof(const char *));
+    location->origins.listed = listed;
+    location->origins.loopback = !conf->origins;
+    if (!conf->origins) {
+        APR_ARRAY_PUSH(listed, const char *) = location->resource_url.origin;
+    }
+    for (i = 0; conf->origins && i < conf->origins->nelts; i++) {
+        const char *origin = APR_ARRAY_IDX(conf->origins, i, const char *);
+
+        if (!strcmp(origin, "*")) {
+            location->origins.any = 1;
+        }
+        else if (mcp_url_parse_origin(&url, origin, p)) {
+            APR_ARRAY_PUSH(listed, const char *) = url.origin;
+        }
+    }
+}
+
+/* --- the whole -------------------------------------------------------------------------------------------------- */
+
+static const char *contradiction_find(const mcp_location_t *location, apr_pool_t *p)
+{
+    const apr_array_header_t *forwards = location->policy.forwards;
+    int i;
+
+    if (!location->inspect && location->acl_mode != MCP_ACL_OFF) {
+        return "McpOAuthACL needs the bodies that McpOAuthInspect Off leaves unread; write McpOAuthInspect On or "
+               "McpOAuthACL Off";
+    }
+    for (i = 0; forwards && i < forwards->nelts; i++) {
+        const char *header = APR_ARRAY_IDX(forwards, i, mcp_forward_t).header;
+
+        if (!ap_cstr_casecmp(header, location->token_header)) {
+            return apr_psprintf(p, "McpOAuthForwardClaim writes %s, the very field that carries the token; write another name",
+                                header);
+        }
+    }
+    return NULL;
+}
+
+mcp_location_t *mcp_location_make(const mcp_dir_t *conf, server_rec *s, int starting, apr_pool_t *p)
+{
+    mcp_location_t *location = apr_pcalloc(p, sizeof(*location));
+
+    location->conf = conf;
+    location->server = s;
+    location->token_header = conf->token_header ? conf->token_header : MCP_TOKEN_HEADER_DEFAULT;
+    location->inspect = conf->inspect != 0;
+    location->forward_token = conf->forward_token == 1;
+    location->max_body = conf->max_body != MCP_UNSET ? conf->max_body : 1024 * 1024;
+    location->max_depth = conf->max_depth != MCP_UNSET ? conf->max_depth : 64;
+    if ((location->error = resource_make(location, p)) || (location->error = trusts_make(location, s, starting, p))) {
+        return location;
+    }
+    rights_make(location, p);
+    advice_make(location, p);
+    location->error = contradiction_find(location, p);
+    location->contradiction = location->error != NULL;
+    return location;
+}
+
+void mcp_locations_start(apr_pool_t *p)
+{
+    apr_thread_mutex_create(&running.lock, APR_THREAD_MUTEX_DEFAULT, p);
+    apr_pool_create(&running.pool, p); /* its own: only used under the lock */
+    apr_pool_tag(running.pool, "mcp_oauth_locations");
+}
+
+static const mcp_location_t *location_find(const mcp_location_t *list, const server_rec *s)
+{
+    while (list && list->server != s) {
+        list = list->next;
+    }
+    return list;
+}
+
+const mcp_location_t *mcp_location_of(request_rec *r)
+{
+    mcp_dir_t *conf = (mcp_dir_t *)mcp_dir_of(r);
+    const mcp_location_t *location;
+    mcp_location_t *made;
+
+    if (conf->enabled != 1) {
+        return NULL;
+    }
+    if (!conf->stable || !running.pool) {
+        return mcp_location_make(conf, r->server, 0, r->pool);
+    }
+    if ((location = location_find(__atomic_load_n(&conf->locations, __ATOMIC_ACQUIRE), r->server))) {
+        return location;
+    }
+    apr_thread_mutex_lock(running.lock);
+    if (!(location = location_find(conf->locations, r->server))) {
+        made = mcp_location_make(conf, r->server, 0, running.pool);
+        made->stable = 1;
+        made->next = conf->locations;
+        __atomic_store_n(&conf->locations, made, __ATOMIC_RELEASE);
+        location = made;
+    }
+    apr_thread_mutex_unlock(running.lock);
+    return location;
+}

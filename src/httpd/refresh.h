@@ -1,0 +1,13 @@
+/* The background work of one child: keeps the key sets of all issuers fresh. No request ever fetches. */
+#ifndef MCP_HTTPD_REFRESH_H
+#define MCP_HTTPD_REFRESH_H
+
+#include "httpd/config.h"
+
+/* post_config hook, before mod_watchdog's: one watchdog thread per issuer and child, so that one that hangs stops no other. */
+int mcp_refresh_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s);
+
+/* Once per child, before its watchdog threads start. */
+void mcp_refresh_start(void);
+
+#endif

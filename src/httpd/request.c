@@ -1,0 +1,83 @@
+#include "httpd/request.h"
+
+#include <apr_strings.h>
+#include <apr_thread_proc.h>
+
+#include "base/base64url.h"
+
+/* Set once per child. */
+static char child_prefix[MCP_BASE64URL_ENCODED(6) + 1];
+static apr_uint32_t request_count;
+
+void mcp_request_start(void)
+{
+    unsigned char random[6] = { 0 };
+
+    apr_generate_random_bytes(random, sizeof(random));
+    mcp_base64url_encode(child_prefix, random, sizeof(random));
+}
+
+mcp_request_t *mcp_request_of(const request_rec *r)
+{
+    return ap_get_module_config(r->request_config, &mcp_oauth_module);
+}
+
+mcp_request_t *mcp_request_inherited(request_rec *r, const mcp_location_t *location)
+{
+    request_rec *q;
+
+    for (q = r; q; q = q->main ? q->main : q->prev) {
+        mcp_request_t *request = mcp_request_of(q);
+
+        if (request && request->location == location) {
+            return request;
+        }
+    }
+    return NULL;
+}
+
+mcp_request_t *mcp_request_create(request_rec *r, const mcp_location_t *location)
+{
+    mcp_request_t *request = apr_pcalloc(r->pool, sizeof(*request));
+
+    request->location = location;
+    request->id = apr_psprintf(r->pool, "%s%08x", child_prefix, __atomic_add_fetch(&request_count, 1, __ATOMIC_RELAXED));
+    ap_set_module_config(r->request_config, &mcp_oauth_module, request);
+    return request;
+}
+
+static void export(request_rec *r, const char *name, const char *value)
+{
+    if (value && *value) {
+        apr_table_setn(r->subprocess_env, name, ap_escape_logitem(r->pool, value));
+    }
+}
+
+void mcp_request_export_grant(request_rec *r, const mcp_request_t *request)
+{
+    const mcp_grant_t *grant = request->grant;
+
+    export(r, "MCP_OAUTH_ISS", grant->iss);
+    export(r, "MCP_OAUTH_SUB", grant->sub);
+    export(r, "MCP_OAUTH_CLIENT", grant->client);
+    export(r, "MCP_OAUTH_SCOPE", grant->scope);
+    if (grant->user) {
+        r->user = apr_pstrdup(r->pool, grant->user);
+    }
+    r->ap_auth_type = "Bearer";
+}
+
+void mcp_request_export_verdict(request_rec *r, const mcp_request_t *request)
+{
+    if (request->message) {
+        export(r, "MCP_OAUTH_METHOD", request->message->method);
+        export(r, "MCP_OAUTH_NAME", request->message->object);
+    }
+    apr_table_setn(r->subprocess_env, "MCP_OAUTH_DECISION",
+                   request->status != MCP_OK && request->status != MCP_PREFLIGHT ? "deny"
+                   : request->shadow                                             ? "shadow-deny"
+                                                                                 : "allow");
+    apr_table_setn(r->subprocess_env, "MCP_OAUTH_REASON",
+                   mcp_status_info(request->shadow ? MCP_ACL_DENIED : request->status)->slug);
+    apr_table_setn(r->subprocess_env, "MCP_OAUTH_REQUEST_ID", request->id);
+}

@@ -1,0 +1,40 @@
+/* One request on its way through the rooms: what has been found out about it. Lives in its request_config. */
+#ifndef MCP_HTTPD_REQUEST_H
+#define MCP_HTTPD_REQUEST_H
+
+#include "httpd/location.h"
+#include "rpc/message.h"
+
+typedef struct mcp_request_t {
+    const mcp_location_t *location;   /* by whose policy it was judged; NULL only for answers outside of any location */
+    mcp_status_t status;              /* verdict of the access checker, later of the gate */
+    const mcp_grant_t *grant;         /* whose request it is, once the token is good */
+    const apr_array_header_t *needed; /* values the rules name for what was refused, or NULL */
+    const mcp_message_t *message;     /* once the body has been judged, good or bad */
+    int body_read;                    /* an answer of ours is JSON-RPC from now on */
+    int judged;                       /* the gate has done its work */
+    int shadow;                       /* refused by rules that only watch */
+    const char *id;                   /* request_id */
+    const char *origin;               /* allowed browser origin that called, or NULL */
+    apr_table_t *headers;             /* of the answer of ours; NULL while there is none */
+    int answer;                       /* its HTTP status */
+} mcp_request_t;
+
+/* The state of r itself, or NULL. */
+mcp_request_t *mcp_request_of(const request_rec *r);
+
+/* A verdict made by the very same policy, on r or on a request that r came from (sub-request, internal redirect). The
+ * looking back ends where a policy differs. NULL: judge now. */
+mcp_request_t *mcp_request_inherited(request_rec *r, const mcp_location_t *location);
+
+/* New state for r. */
+mcp_request_t *mcp_request_create(request_rec *r, const mcp_location_t *location);
+
+/* Once per child: what makes its request ids differ from others'. */
+void mcp_request_start(void);
+
+/* Environment for logs and expressions (design section 3.4): once the token is known, and once the verdict is. */
+void mcp_request_export_grant(request_rec *r, const mcp_request_t *request);
+void mcp_request_export_verdict(request_rec *r, const mcp_request_t *request);
+
+#endif

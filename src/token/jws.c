@@ -1,0 +1,181 @@
+#include <string.h>
+
+#include <apr_strings.h>
+#include <openssl/ec.h>
+#include <openssl/err.h>
+
+#include "base/base64url.h"
+#include "base/json.h"
+#include "base/limits.h"
+#include "token/jws.h"
+
+#define DER_MAX 144 /* an ECDSA signature on P-521 takes at most 139 bytes */
+
+typedef struct part_t {
+    const char *text;
+    apr_size_t len;
+} part_t;
+
+/* Exactly three parts, none empty; the look-out for a fourth stops at the third dot. */
+static int split(part_t *parts, const char *token, apr_size_t len)
+{
+    const char *end = token + len;
+    const char *dot1 = memchr(token, '.', len);
+    const char *dot2 = dot1 ? memchr(dot1 + 1, '.', (apr_size_t)(end - dot1 - 1)) : NULL;
+
+    if (!dot2 || dot1 == token || dot2 == dot1 + 1 || dot2 + 1 == end ||
+        memchr(dot2 + 1, '.', (apr_size_t)(end - dot2 - 1))) {
+        return 0;
+    }
+    parts[0].text = token;
+    parts[0].len = (apr_size_t)(dot1 - token);
+    parts[1].text = dot1 + 1;
+    parts[1].len = (apr_size_t)(dot2 - dot1 - 1);
+    parts[2].text = dot2 + 1;
+    parts[2].len = (apr_size_t)(end - dot2 - 1);
+    return 1;
+}
+
+static const unsigned char *part_decode(apr_size_t *plen, const part_t *part, apr_pool_t *p)
+{
+    unsigned char *out = apr_palloc(p, MCP_BASE64_DECODED_MAX(part->len));
+
+    return mcp_base64url_decode(out, plen, part->text, part->len) ? out : NULL;
+}
+
+/* Members that point to a key, change what is signed, or belong to encryption. */
+static int has_forbidden(const json_t *header)
+{
+    static const char *const names[] = { "jwk", "jku", "x5u", "zip", "enc", "b64" };
+    apr_size_t i;
+
+    for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (json_object_get(header, names[i])) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+static const char *typ_normalize(const char *typ, apr_pool_t *p)
+{
+    static const char prefix[] = "application/";
+    char *text = apr_pstrdup(p, typ), *c;
+
+    for (c = text; *c; c++) {
+        *c = *c >= 'A' && *c <= 'Z' ? (char)(*c + ('a' - 'A')) : *c;
+    }
+    if (!strncmp(text, prefix, sizeof(prefix) - 1) && !strchr(text + sizeof(prefix) - 1, '/')) {
+        return text + sizeof(prefix) - 1;
+    }
+    return text;
+}
+
+static mcp_status_t header_read(mcp_jws_t *jws, const json_t *header, apr_pool_t *p)
+{
+    const json_t *alg = json_object_get(header, "alg"), *kid = json_object_get(header, "kid");
+    const json_t *typ = json_object_get(header, "typ");
+
+    if (!json_is_string(alg) || (kid && !json_is_string(kid)) || (typ && !json_is_string(typ)) ||
+        (kid && json_string_length(kid) > MCP_LIMIT_KID) || has_forbidden(header)) {
+        return MCP_TOKEN_HEADER;
+    }
+    if (json_object_get(header, "crit")) {
+        return MCP_TOKEN_CRITICAL;
+    }
+    jws->alg = mcp_alg_find(json_string_value(alg), json_string_length(alg));
+    if (!jws->alg) {
+        return MCP_TOKEN_ALGORITHM;
+    }
+    jws->kid = kid ? json_string_value(kid) : NULL;
+    jws->typ = typ ? typ_normalize(json_string_value(typ), p) : NULL;
+    return MCP_OK;
+}
+
+mcp_status_t mcp_jws_parse(mcp_jws_t **pjws, const char *token, apr_size_t len, apr_pool_t *p)
+{
+    mcp_jws_t *jws;
+    const unsigned char *head;
+    apr_size_t head_len;
+    part_t parts[3];
+    json_t *header;
+    mcp_status_t status;
+
+    *pjws = NULL;
+    if (len > MCP_LIMIT_TOKEN) {
+        return MCP_TOKEN_TOO_LONG;
+    }
+    if (!split(parts, token, len)) {
+        return MCP_TOKEN_MALFORMED;
+    }
+    jws = apr_pcalloc(p, sizeof(*jws));
+    head = part_decode(&head_len, &parts[0], p);
+    jws->payload = part_decode(&jws->payload_len, &parts[1], p);
+    jws->signature = part_decode(&jws->signature_len, &parts[2], p);
+    if (!head || !jws->payload || !jws->signature) {
+        return MCP_TOKEN_MALFORMED;
+    }
+    jws->input = token;
+    jws->input_len = parts[0].len + 1 + parts[1].len;
+    if (mcp_json_parse_object(&header, (const char *)head, head_len, MCP_LIMIT_JOSE_DEPTH, p) != MCP_OK) {
+        return MCP_TOKEN_HEADER;
+    }
+    status = header_read(jws, header, p);
+    *pjws = status == MCP_OK ? jws : NULL;
+    return status;
+}
+
+/* OpenSSL takes ECDSA signatures in DER only. Returns its length, 0 for a value that is no R || S of this curve. */
+static int der_encode(unsigned char *der, const unsigned char *raw, apr_size_t len, int coordinate)
+{
+    ECDSA_SIG *pair = ECDSA_SIG_new();
+    BIGNUM *r = NULL, *s = NULL;
+    int der_len = 0;
+
+    if (pair && len == 2 * (apr_size_t)coordinate) {
+        r = BN_bin2bn(raw, coordinate, NULL);
+        s = BN_bin2bn(raw + coordinate, coordinate, NULL);
+    }
+    if (r && s && !BN_is_zero(r) && !BN_is_zero(s) && ECDSA_SIG_set0(pair, r, s) == 1) {
+        r = s = NULL; /* now the pair's */
+        der_len = i2d_ECDSA_SIG(pair, NULL);
+        der_len = der_len > 0 && der_len <= DER_MAX ? i2d_ECDSA_SIG(pair, &der) : 0;
+    }
+    BN_free(r);
+    BN_free(s);
+    ECDSA_SIG_free(pair);
+    return der_len > 0 ? der_len : 0;
+}
+
+static int verify(const mcp_jws_t *jws, const EVP_MD_CTX *verifier, const unsigned char *signature, apr_size_t len)
+{
+    EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+    int ok = ctx && EVP_MD_CTX_copy_ex(ctx, verifier) == 1 &&
+             EVP_DigestVerify(ctx, signature, len, (const unsigned char *)jws->input, jws->input_len) == 1;
+
+    EVP_MD_CTX_free(ctx);
+    return ok;
+}
+
+mcp_status_t mcp_jws_verify(const mcp_jws_t *jws, const mcp_jwk_t *key)
+{
+    const unsigned char *signature = jws->signature;
+    apr_size_t len = jws->signature_len;
+    unsigned char der[DER_MAX];
+    int ok = (key->algs & MCP_ALG_BIT(jws->alg->alg)) && key->verifiers[jws->alg->alg];
+
+    /* OpenSSL would take a PSS signature without its leading zeros: a second spelling of one token. */
+    if (ok && jws->alg->kty == MCP_KEY_RSA) {
+        ok = len == (apr_size_t)EVP_PKEY_get_size(key->pkey);
+    }
+    else if (ok && jws->alg->kty == MCP_KEY_EC) {
+        len = (apr_size_t)der_encode(der, signature, len, jws->alg->coordinate);
+        signature = der;
+        ok = len > 0;
+    }
+    if (ok && verify(jws, key->verifiers[jws->alg->alg], signature, len)) {
+        return MCP_OK;
+    }
+    ERR_clear_error();
+    return MCP_TOKEN_SIGNATURE;
+}

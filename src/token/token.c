@@ -1,0 +1,146 @@
+#include <string.h>
+
+#include "base/json.h"
+#include "base/limits.h"
+#include "token/claims.h"
+#include "token/jws.h"
+#include "token/token.h"
+
+/* Is value a string of exactly this text? Compared with its length, for a NUL ends no claim. */
+static int is_text(const json_t *value, const char *text)
+{
+    apr_size_t len = strlen(text);
+
+    return json_is_string(value) && json_string_length(value) == len && !memcmp(json_string_value(value), text, len);
+}
+
+static const mcp_trust_t *trust_find(const apr_array_header_t *trusts, const json_t *iss)
+{
+    int i;
+
+    for (i = 0; i < trusts->nelts; i++) {
+        const mcp_trust_t *trust = APR_ARRAY_IDX(trusts, i, const mcp_trust_t *);
+
+        if (is_text(iss, trust->issuer)) {
+            return trust;
+        }
+    }
+    return NULL;
+}
+
+/* The bit of a header typ; 0 for a kind that is no access token here (RFC 8725 section 3.11). */
+static int type_of(const char *typ)
+{
+    if (!typ) {
+        return MCP_TYPE_NONE;
+    }
+    if (!strcmp(typ, "at+jwt")) {
+        return MCP_TYPE_AT_JWT;
+    }
+    return !strcmp(typ, "jwt") ? MCP_TYPE_JWT : 0;
+}
+
+static mcp_status_t signature_check(const mcp_jws_t *jws, mcp_keycache_t *keys, apr_interval_time_t wait)
+{
+    const mcp_jwk_t *found[MCP_LIMIT_CANDIDATES];
+    mcp_status_t status = MCP_TOKEN_KEY_UNKNOWN;
+    mcp_keyset_t *set;
+    int i, n;
+
+    if (mcp_keycache_get(&set, keys, wait) != APR_SUCCESS || !set) {
+        return MCP_KEYS_UNAVAILABLE;
+    }
+    n = mcp_keyset_find(found, MCP_LIMIT_CANDIDATES, set, jws->kid, jws->alg->alg);
+    for (i = 0; i < n && status != MCP_OK; i++) {
+        status = mcp_jws_verify(jws, found[i]);
+    }
+    mcp_keyset_release(set);
+    return status;
+}
+
+/* A claim that has to be a string where it stands. Returns 0 if it is anything else. */
+static int text_get(const char **ptext, const json_t *claims, const char *name)
+{
+    const json_t *value = json_object_get(claims, name);
+
+    *ptext = json_string_value(value);
+    return !value || json_is_string(value);
+}
+
+static mcp_status_t claims_check(mcp_token_t *token, int at_jwt, apr_time_t now, apr_pool_t *p)
+{
+    const mcp_trust_t *trust = token->trust;
+    const char *client_id, *azp;
+    mcp_times_t times;
+    mcp_status_t status = mcp_claims_check_kind(token->claims, at_jwt);
+
+    if (status == MCP_OK) {
+        status = mcp_claims_check_times(&times, token->claims, trust->skew, now);
+    }
+    if (status == MCP_OK) {
+        status = mcp_claims_check_audience(token->claims, trust->audiences, trust->hierarchical, p);
+    }
+    if (status != MCP_OK) {
+        return status;
+    }
+    if (!text_get(&token->sub, token->claims, "sub") || !text_get(&client_id, token->claims, "client_id") ||
+        !text_get(&azp, token->claims, "azp")) {
+        return MCP_TOKEN_CLAIMS;
+    }
+    token->client = client_id ? client_id : azp;
+    token->not_after = times.not_after;
+    token->not_before = times.not_before;
+    return MCP_OK;
+}
+
+/* Whose token does it say it is, and may it look like this? */
+static mcp_status_t trust_check(mcp_token_t *token, const mcp_jws_t *jws, const apr_array_header_t *trusts)
+{
+    const json_t *iss = json_object_get(token->claims, "iss");
+
+    if (!json_is_string(iss)) {
+        return MCP_TOKEN_CLAIMS;
+    }
+    token->trust = trust_find(trusts, iss);
+    if (!token->trust) {
+        return MCP_TOKEN_ISSUER;
+    }
+    if (!(token->trust->algs & MCP_ALG_BIT(jws->alg->alg))) {
+        return MCP_TOKEN_ALGORITHM;
+    }
+    return (token->trust->types & type_of(jws->typ)) ? MCP_OK : MCP_TOKEN_TYPE;
+}
+
+mcp_status_t mcp_token_verify(mcp_token_t **ptoken, const char *token, apr_size_t len, const apr_array_header_t *trusts,
+                              apr_time_t now, apr_interval_time_t wait, apr_pool_t *p)
+{
+    mcp_token_t *result = apr_pcalloc(p, sizeof(*result));
+    mcp_jws_t *jws;
+    mcp_status_t status;
+
+    *ptoken = NULL;
+    status = mcp_jws_parse(&jws, token, len, p);
+    if (status != MCP_OK) {
+        return status;
+    }
+    if (mcp_json_parse_object(&result->claims, (const char *)jws->payload, jws->payload_len, MCP_LIMIT_JOSE_DEPTH, p) !=
+        MCP_OK) {
+        return MCP_TOKEN_CLAIMS;
+    }
+    status = trust_check(result, jws, trusts);
+    if (status != MCP_OK) {
+        return status;
+    }
+    /* Before the keys: a set that changes in between makes the result look old, never new. */
+    result->generation = mcp_keycache_generation(result->trust->keys);
+    status = signature_check(jws, result->trust->keys, wait);
+    if (status == MCP_OK) {
+        status = claims_check(result, type_of(jws->typ) == MCP_TYPE_AT_JWT, now, p);
+    }
+    if (status != MCP_OK) {
+        return status;
+    }
+    result->kid = jws->kid;
+    *ptoken = result;
+    return MCP_OK;
+}

@@ -1,0 +1,52 @@
+#!/bin/sh
+# Runs the functional suite under one MPM: test/httpd.sh event|prefork|worker [t/TEST options and test files]
+# From the environment: MODULE_SO, MCP_MINT, HTTPD, HTTPD_LIBEXECDIR, APXS, PERL, srcdir, builddir.
+# Apache::Test writes into its own tree, so the suite is copied below the build directory: this keeps VPATH builds,
+# "make distcheck" (read-only srcdir) and "make -j" working.
+set -eu
+mpm=$1; shift
+PERL=${PERL:-perl}
+"$PERL" -MApache::TestRun -e1 2>/dev/null || { echo "SKIP: Apache::Test is not installed"; exit 77; }
+# Apache::Test silently drops a LoadModule line whose file is missing, and a suite without keys tests nothing.
+[ -f "$MODULE_SO" ] || { echo "not built: $MODULE_SO"; exit 99; }
+[ -x "$MCP_MINT" ] || { echo "not built: $MCP_MINT"; exit 99; }
+case $MCP_MINT in /*) ;; *) MCP_MINT=$PWD/$MCP_MINT ;; esac
+case $MODULE_SO in /*) ;; *) MODULE_SO=$PWD/$MODULE_SO ;; esac
+
+run=${builddir:-.}/test/run-$mpm
+rm -rf "$run"
+mkdir -p "$run"
+run=$(cd "$run" && pwd)
+cp -R "$srcdir/test/t" "$run/t"
+chmod -R u+w "$run"
+chmod -R a+rX "$run/t" # httpd's children are not root
+
+# In place of the machine's own httpd configuration, which would bring along whatever happens to be enabled there.
+# Built-in modules must not be loaded: Apache::Test asks "httpd -V -f modules.conf" for the MPM, a syntax error then.
+needed="mpm_$mpm unixd log_config watchdog authn_core authz_core authz_host authz_user access_compat auth_basic
+    authn_file alias dir mime headers rewrite setenvif env proxy proxy_http http2 reqtimeout deflate filter cache
+    cache_disk include actions socache_shmcb status"
+wanted="ssl slotmem_shm proxy_balancer lbmethod_byrequests proxy_wstunnel proxy_http2 request buffer substitute
+    allowmethods brotli expires logio info remoteip"
+{
+    static=$("$HTTPD" -l)
+    for m in $needed $wanted; do
+        case $static in *mod_$m.c*) continue ;; esac
+        [ "$m" = "mpm_$mpm" ] && case $static in *" $mpm.c"*) continue ;; esac
+        if [ -f "$HTTPD_LIBEXECDIR/mod_$m.so" ]; then
+            echo "LoadModule ${m}_module $HTTPD_LIBEXECDIR/mod_$m.so"
+        else
+            case " $(echo $needed) " in *" $m "*) echo "no $HTTPD_LIBEXECDIR/mod_$m.so" >&2; exit 99 ;; esac
+        fi
+    done
+    echo "LoadModule mcp_oauth_module $MODULE_SO"
+} > "$run/modules.conf"
+
+# An own block of 100 ports per run, below the ephemeral range: "-port select" races under make -j. Apache::Test takes
+# from the lower end for its virtual hosts, t/TEST from the upper end for servers that tests start.
+port=$((10000 + $$ % 220 * 100))
+
+cd "$run"
+MCP_MPM=$mpm MCP_AUX_PORTS=$((port + 60)); export MCP_MPM MCP_AUX_PORTS MCP_MINT
+exec "$PERL" t/TEST -httpd "$HTTPD" -apxs "$APXS" -httpd_conf "$run/modules.conf" \
+    -port $port -maxclients 8 "$@"

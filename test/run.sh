@@ -1,0 +1,141 @@
+#!/bin/bash
+# usage: run.sh [--unit | --e2e] [--help]
+#
+# Tests everything, on a fresh machine too: installs what is missing (apt-get), builds out of tree, runs "make check", then the
+# end-to-end test and the quickstart's demo. The last line is "N passed, N failed"; exit 0 only if nothing failed.
+# What was skipped, or could not run, counts as failed.
+#
+#   --unit   only "make check": unit tests, guards, and the Apache::Test suites
+#   --e2e    only the end-to-end test and the demo
+#
+# Everything is written below MCP_TEST_DIR (default: build in the source tree). CONFIGURE_FLAGS goes to configure.
+set -uo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+source=$(cd "$here/.." && pwd)
+. "$source/conf/quickstart/setup.sh"
+
+unit=1 e2e=1
+case ${1:-} in
+    '') ;;
+    --unit) e2e='' ;;
+    --e2e) unit='' ;;
+    -h | --help) sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//p}' "${BASH_SOURCE[0]}"; exit 0 ;;
+    *) die "unknown option $1; run.sh --help lists them" ;;
+esac
+passed=0 failed=0
+
+# Also when something ended the script on the way: then that is a failure.
+finish() {
+    local status=$?
+    [ "$status" = 0 ] || [ "$failed" -gt 0 ] || failed=1
+    printf '%d passed, %d failed\n' "$passed" "$failed"
+    [ "$failed" = 0 ] && [ "$passed" -gt 0 ] && exit 0
+    exit 1
+}
+trap finish EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+
+count() { # count GOOD BAD WHAT
+    passed=$((passed + $1)) failed=$((failed + $2))
+    if [ "$2" = 0 ] && [ "$1" -gt 0 ]; then printf 'ok   %s: %d passed\n' "$3" "$1"
+    else printf 'FAIL %s: %d passed, %d failed\n' "$3" "$1" "$2"; fi
+}
+
+prepare() {
+    need_build_tools
+    need libapache2-mod-perl2 perl -MApache::TestRun -e1
+    need libwww-perl perl -MLWP::UserAgent -e1
+    need clang-format has_command clang-format
+    need curl has_command curl
+    need openssl has_command openssl
+    need nghttp2-client has_command nghttp
+    need python3 has_command python3
+    need python3-venv find_python
+    need ca-certificates test -e /etc/ssl/certs/ca-certificates.crt
+    need_node
+    install_missing
+
+    umask 022
+    build=${MCP_TEST_DIR:-$source/build}
+    # httpd's children are not root, and must be able to enter.
+    if [ -z "${MCP_TEST_DIR:-}" ] && [ "$(id -u)" = 0 ] && ! runuser -u www-data -- test -x "$source" 2>/dev/null; then
+        build=/var/cache/mod_mcp_oauth/test
+    fi
+    mkdir -p "$build" || die "cannot create $build; choose another directory with MCP_TEST_DIR"
+    build=$(cd "$build" && pwd)
+    check_reachable "$build" MCP_TEST_DIR
+    build_module "$build"
+}
+
+# prove_counts LOG   prints "tests failed skipped" of the last run of prove or t/TEST in LOG, nothing if there was none
+prove_counts() {
+    awk '
+        /^Files=[0-9]+, Tests=[0-9]+/ { split($2, t, /[=,]/); tests = t[2]; seen = 1 }
+        /\(Wstat: .* Tests: [0-9]+ Failed: [0-9]+\)/ { n = $0; sub(/.*Failed: /, "", n); bad += n + 0 }
+        / \.\.+ skipped/ { skipped++ }
+        /less [0-9]+ skipped/ { n = $0; sub(/.*less /, "", n); skipped += n + 0; less += n + 0 }
+        END { if (seen) print tests - less, bad + 0, skipped + 0 }' "$1"
+}
+
+# Automake leaves a .trs beside the .log of each test; a shell test has one result, though a whole suite may stand behind it.
+judge() { # judge TRS
+    local trs=$1 log=${1%.trs}.log good bad tests not_ok skipped
+    good=$(grep -cE '^:test-result: (PASS|XFAIL)' "$trs")
+    bad=$(grep -cE '^:test-result: (FAIL|ERROR|XPASS|SKIP)' "$trs")
+    read -r tests not_ok skipped <<<"$(prove_counts "$log")"
+    if [ -n "${tests:-}" ]; then
+        good=$((tests - not_ok))
+        not_ok=$((not_ok + skipped))
+        if [ "$bad" = 0 ] || [ "$not_ok" -gt 0 ]; then bad=$not_ok; fi
+    fi
+    [ $((good + bad)) -gt 0 ] || bad=1
+    trs=${trs#"$build"/}
+    count "$good" "$bad" "${trs%.trs}"
+    [ "$bad" = 0 ] || { grep -nE '^not ok|^:test-result: (FAIL|ERROR|SKIP)|# SKIP|Failed test| skipped' "$log" | head -20; tail -n 30 "$log"; } | sed 's/^/     /'
+}
+
+make_check() {
+    local status before=$failed trs found=0
+    find "$build" -name '*.trs' -delete
+    # Compiled in parallel; run one after another, because some of them measure time.
+    make -C "$build" -j"$(nproc)" check TESTS= </dev/null >"$build/check-build.out" 2>&1 ||
+        { tail -n 30 "$build/check-build.out" >&2; die "the test programs do not compile; all of it is in $build/check-build.out"; }
+    say "make check in $build"
+    make -C "$build" -k check </dev/null >"$build/check.out" 2>&1
+    status=$?
+    while IFS= read -r trs; do
+        judge "$trs"
+        found=$((found + 1))
+    done < <(find "$build" -path "$build/e2e" -prune -o -path "$build/quickstart" -prune -o -name '*.trs' -print | LC_ALL=C sort)
+    if [ "$found" = 0 ] || { [ $status != 0 ] && [ "$failed" = "$before" ]; }; then
+        tail -n 20 "$build/check.out"
+        count 0 1 "make check (status $status, $found tests)"
+    fi
+}
+
+end_to_end() {
+    local good bad
+    MCP_E2E_DIR=$build/e2e "$here/e2e/run.sh" --module "$MODULE" </dev/null | tee "$build/e2e.out" | sed '$d'
+    read -r good bad <<<"$(sed -n '$s/^\([0-9]*\) passed, \([0-9]*\) failed$/\1 \2/p' "$build/e2e.out")"
+    if [ -n "${bad:-}" ]; then count "$good" "$bad" "test/e2e"
+    else count 0 1 "test/e2e, which did not come to its end"; fi
+}
+
+demo() {
+    local status bad
+    MCP_QUICKSTART_DIR=$build/quickstart "$source/conf/quickstart/run.sh" --demo --module "$MODULE" --port "$(free_ports 1)" \
+        </dev/null | tee "$build/demo.out"
+    status=${PIPESTATUS[0]}
+    bad=$(grep -c '^FAIL ' "$build/demo.out")
+    [ "$status" = 0 ] || [ "$bad" -gt 0 ] || bad=1
+    count "$(grep -c '^ok ' "$build/demo.out")" "$bad" "conf/quickstart/run.sh --demo"
+}
+
+prepare
+[ -z "$unit" ] || make_check
+if [ -n "$e2e" ]; then
+    end_to_end
+    demo
+fi
+exit 0

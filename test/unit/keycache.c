@@ -1,0 +1,218 @@
+#include "keys/keycache.h"
+
+#include <openssl/evp.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/base64url.h"
+#include "tap.h"
+
+#define READERS 16
+#define SWAPS 300
+
+static const char *key_set(const char *kid, apr_pool_t *p)
+{
+    EVP_PKEY *pkey = EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
+    unsigned char raw[32];
+    size_t len = sizeof(raw);
+    char x[MCP_BASE64URL_ENCODED(sizeof(raw)) + 1];
+
+    EVP_PKEY_get_raw_public_key(pkey, raw, &len);
+    EVP_PKEY_free(pkey);
+    mcp_base64url_encode(x, raw, len);
+    return apr_psprintf(p, "{\"keys\":[{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"kid\":\"%s\",\"x\":\"%s\"}]}", kid, x);
+}
+
+static mcp_keyset_t *parse(const char *text)
+{
+    mcp_keyset_t *set;
+
+    return mcp_keyset_parse(&set, text, strlen(text)) ? NULL : set;
+}
+
+static apr_time_t monotonic_now(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return apr_time_from_sec(now.tv_sec) + now.tv_nsec / 1000;
+}
+
+static void swaps(apr_pool_t *p)
+{
+    const char *a = key_set("a", p), *b = key_set("b", p);
+    mcp_keyset_t *first = parse(a), *set, *held;
+    mcp_keycache_t *cache;
+
+    OK(first != NULL, "the key set of this test is usable");
+    OK(mcp_keycache_create(&cache, p) == APR_SUCCESS, "a cache is made");
+    OK(mcp_keycache_generation(cache) == 0, "its generation is 0");
+    set = first;
+    OK(mcp_keycache_get(&set, cache, 0) == APR_TIMEUP && !set, "it is empty and does not wait");
+    mcp_keycache_put(cache, NULL);
+    OK(mcp_keycache_generation(cache) == 0, "emptying an empty cache changes nothing");
+
+    mcp_keycache_put(cache, first);
+    OK(mcp_keycache_generation(cache) == 1, "the first set makes generation 1");
+    OK(mcp_keycache_get(&held, cache, 0) == APR_SUCCESS && held == first, "it is the current one");
+    mcp_keycache_put(cache, parse(a));
+    OK(mcp_keycache_generation(cache) == 1, "the same bytes again keep the generation");
+    OK(mcp_keycache_get(&set, cache, 0) == APR_SUCCESS && set == first, "and the set");
+    mcp_keycache_put(cache, set);
+    OK(mcp_keycache_generation(cache) == 1, "so does the very same set");
+
+    mcp_keycache_put(cache, parse(b));
+    OK(mcp_keycache_generation(cache) == 2, "C04 other bytes make the next generation");
+    STR_IS(mcp_keyset_at(held, 0)->kid, "a", "K12 who took the old set still has it");
+    OK(mcp_keycache_get(&set, cache, 0) == APR_SUCCESS && set != held, "others get the new one");
+    STR_IS(mcp_keyset_at(set, 0)->kid, "b", "with its key");
+    mcp_keyset_release(held);
+
+    mcp_keycache_put(cache, NULL);
+    OK(mcp_keycache_generation(cache) == 3, "emptying makes the next generation");
+    OK(mcp_keycache_get(&held, cache, 0) == APR_TIMEUP && !held, "and nothing can be had");
+    STR_IS(mcp_keyset_at(set, 0)->kid, "b", "but what was taken stays");
+    mcp_keyset_release(set);
+    mcp_keycache_put(cache, parse(b));
+    OK(mcp_keycache_generation(cache) == 4, "the bytes from before it count as new");
+}
+
+/* Memory of the set that is still inside is freed with the pool: the leak checker sees to that. */
+static void last_set(apr_pool_t *p)
+{
+    mcp_keycache_t *cache;
+    mcp_keyset_t *set;
+    apr_pool_t *owner;
+
+    apr_pool_create(&owner, p);
+    mcp_keycache_create(&cache, owner);
+    mcp_keycache_put(cache, parse(key_set("a", p)));
+    mcp_keycache_get(&set, cache, 0);
+    apr_pool_destroy(owner);
+    STR_IS(mcp_keyset_at(set, 0)->kid, "a", "a set outlives its cache while somebody holds it");
+    mcp_keyset_release(set);
+}
+
+typedef struct waiter_t {
+    mcp_keycache_t *cache;
+    apr_interval_time_t wait, took;
+    apr_status_t rv;
+    int found;
+} waiter_t;
+
+static void *wait_for_set(void *data)
+{
+    waiter_t *waiter = data;
+    apr_time_t start = monotonic_now();
+    mcp_keyset_t *set;
+
+    waiter->rv = mcp_keycache_get(&set, waiter->cache, waiter->wait);
+    waiter->took = monotonic_now() - start;
+    waiter->found = set != NULL;
+    mcp_keyset_release(set);
+    return NULL;
+}
+
+static void waits(apr_pool_t *p)
+{
+    waiter_t waiters[4], alone = { .wait = apr_time_from_msec(150) };
+    mcp_keycache_t *cache;
+    pthread_t threads[4];
+    int i, woken = 0, quick = 0;
+
+    mcp_keycache_create(&cache, p);
+    alone.cache = cache;
+    wait_for_set(&alone);
+    OK(alone.rv == APR_TIMEUP && !alone.found, "a wait for the first set ends without one");
+    OK(alone.took >= apr_time_from_msec(145) && alone.took < apr_time_from_sec(5), "R03 when its time is over");
+
+    for (i = 0; i < 4; i++) {
+        waiters[i] = (waiter_t){ .cache = cache, .wait = apr_time_from_sec(60) };
+        pthread_create(&threads[i], NULL, wait_for_set, &waiters[i]);
+    }
+    usleep(100000);
+    mcp_keycache_put(cache, NULL); /* no reason to wake up */
+    usleep(50000);
+    mcp_keycache_put(cache, parse(key_set("a", p)));
+    for (i = 0; i < 4; i++) {
+        pthread_join(threads[i], NULL);
+        woken += waiters[i].rv == APR_SUCCESS && waiters[i].found;
+        quick += waiters[i].took < apr_time_from_sec(30);
+    }
+    OK(woken == 4, "R06 all who wait for the first set get it");
+    OK(quick == 4, "R06 as soon as it is there");
+}
+
+typedef struct race_t {
+    mcp_keycache_t *cache;
+    const char *texts[2];
+    int done;
+    apr_uint32_t reads, wrong;
+} race_t;
+
+/* A set's only key must be one of the two, readable to its last byte, and the generation must never step back. */
+static void *read_sets(void *data)
+{
+    race_t *race = data;
+    apr_uint32_t reads = 0, wrong = 0, last = 0;
+
+    while (!__atomic_load_n(&race->done, __ATOMIC_ACQUIRE)) {
+        apr_uint32_t generation = mcp_keycache_generation(race->cache);
+        mcp_keyset_t *set;
+        const mcp_jwk_t *found[2];
+
+        if (mcp_keycache_get(&set, race->cache, apr_time_from_sec(60)) != APR_SUCCESS) {
+            wrong++;
+            continue;
+        }
+        wrong += generation < last;
+        last = generation;
+        wrong +=
+            mcp_keyset_count(set) != 1 || mcp_keyset_at(set, 0)->kid[1] != '\0' ||
+            !EVP_PKEY_is_a(mcp_keyset_at(set, 0)->pkey, "ED25519") ||
+            mcp_keyset_find(found, 2, set, "a", MCP_ALG_EDDSA) + mcp_keyset_find(found, 2, set, "b", MCP_ALG_EDDSA) !=
+                1;
+        mcp_keyset_release(set);
+        reads++;
+    }
+    __atomic_add_fetch(&race->reads, reads, __ATOMIC_RELAXED);
+    __atomic_add_fetch(&race->wrong, wrong, __ATOMIC_RELAXED);
+    return NULL;
+}
+
+static void race(apr_pool_t *p)
+{
+    race_t race = { .texts = { key_set("a", p), key_set("b", p) } };
+    pthread_t threads[READERS];
+    int i;
+
+    mcp_keycache_create(&race.cache, p);
+    for (i = 0; i < READERS; i++) {
+        pthread_create(&threads[i], NULL, read_sets, &race);
+    }
+    for (i = 0; i < SWAPS; i++) {
+        mcp_keycache_put(race.cache, parse(race.texts[i % 2]));
+        if (i % 50 == 49) {
+            mcp_keycache_put(race.cache, NULL);
+            mcp_keycache_put(race.cache, parse(race.texts[i % 2]));
+        }
+        usleep(1000);
+    }
+    __atomic_store_n(&race.done, 1, __ATOMIC_RELEASE);
+    for (i = 0; i < READERS; i++) {
+        pthread_join(threads[i], NULL);
+    }
+    OK(race.reads > READERS, "K12 %d threads took sets while they were swapped", READERS);
+    OK(race.wrong == 0, "K12 each was whole");
+    OK(mcp_keycache_generation(race.cache) == SWAPS + 2 * (SWAPS / 50), "K12 each swap was counted");
+}
+
+static void test(apr_pool_t *p)
+{
+    swaps(p);
+    last_set(p);
+    waits(p);
+    race(p);
+}

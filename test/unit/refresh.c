@@ -1,0 +1,268 @@
+#include "keys/refresh.h"
+
+#include "tap.h"
+
+#define SEC(n) apr_time_from_sec((apr_int64_t)(n))
+#define START SEC(1000)
+#define NEVER 0.0 /* random: no jitter in a success, the earliest try in a failure */
+#define MOST 0.999999
+#define MIDDLE 0.5 /* random: no jitter in a failure */
+
+static const mcp_refresh_conf_t usual = { SEC(300), SEC(3600), SEC(86400) };
+static const mcp_refresh_conf_t strict = { SEC(300), SEC(3600), 0 };
+
+static apr_interval_time_t life(const char *cache_control)
+{
+    return mcp_refresh_lifetime(cache_control, NULL, NULL, SEC(0));
+}
+
+static void states(void)
+{
+    mcp_refresh_t refresh;
+
+    mcp_refresh_init(&refresh, &usual, START);
+    OK(mcp_refresh_state(&refresh, START) == MCP_REFRESH_EMPTY, "without a set: empty");
+    OK(!mcp_refresh_usable(&refresh, START), "empty is not usable");
+    OK(mcp_refresh_due(&refresh, START), "R01 the first fetch is due at once");
+    mcp_refresh_failed(&refresh, START, MIDDLE);
+    OK(mcp_refresh_state(&refresh, START) == MCP_REFRESH_EMPTY, "R01 a failure before the first set: still empty");
+    OK(!mcp_refresh_usable(&refresh, START + SEC(99999)), "and never usable");
+
+    mcp_refresh_succeeded(&refresh, SEC(600), START, NEVER);
+    OK(mcp_refresh_state(&refresh, START) == MCP_REFRESH_FRESH, "after a success: fresh");
+    OK(refresh.loaded && refresh.loaded_at == START && refresh.refresh_at == START + SEC(600), "its times are kept");
+    OK(mcp_refresh_state(&refresh, START + SEC(600) - 1) == MCP_REFRESH_FRESH, "fresh to the last microsecond");
+    OK(!mcp_refresh_due(&refresh, START + SEC(600) - 1), "and nothing is due");
+    OK(mcp_refresh_state(&refresh, START + SEC(600)) == MCP_REFRESH_DUE, "then due");
+    OK(mcp_refresh_due(&refresh, START + SEC(600)), "and a fetch is due");
+    OK(mcp_refresh_usable(&refresh, START + SEC(610)), "R05 a set that is being refreshed is usable");
+
+    mcp_refresh_failed(&refresh, START + SEC(610), MIDDLE);
+    OK(mcp_refresh_state(&refresh, START + SEC(610)) == MCP_REFRESH_STALE, "R02 a failed refresh: stale");
+    OK(mcp_refresh_usable(&refresh, START + SEC(610)), "R02 stale is usable");
+    OK(refresh.loaded_at == START && refresh.refresh_at == START + SEC(600),
+       "R04 a failure leaves the set's times alone");
+    OK(mcp_refresh_usable(&refresh, START + SEC(600) + SEC(86400) - 1), "R02 until max_stale is over");
+    OK(!mcp_refresh_usable(&refresh, START + SEC(600) + SEC(86400)), "KEY-6 and not at its end");
+    OK(mcp_refresh_state(&refresh, START + SEC(600) + SEC(86400)) == MCP_REFRESH_EXPIRED, "then expired");
+    mcp_refresh_failed(&refresh, START + SEC(700) + SEC(86400), MIDDLE);
+    OK(!mcp_refresh_usable(&refresh, START + SEC(700) + SEC(86400)), "another failure does not revive it");
+
+    mcp_refresh_succeeded(&refresh, -1, START + SEC(90000), NEVER);
+    OK(mcp_refresh_state(&refresh, START + SEC(90000)) == MCP_REFRESH_FRESH, "a success ends expiry");
+    OK(refresh.failures == 0, "and forgets the failures");
+}
+
+static void without_outcome(void)
+{
+    mcp_refresh_t refresh;
+
+    mcp_refresh_init(&refresh, &usual, START);
+    mcp_refresh_succeeded(&refresh, SEC(600), START, NEVER);
+    OK(mcp_refresh_usable(&refresh, START + SEC(600 + 86400 + 60) - 1), "a late attempt has a minute more");
+    OK(!mcp_refresh_usable(&refresh, START + SEC(600 + 86400 + 60)),
+       "a set nobody refreshes expires without a failure");
+}
+
+static void strict_states(void)
+{
+    mcp_refresh_t refresh;
+
+    mcp_refresh_init(&refresh, &strict, START);
+    mcp_refresh_succeeded(&refresh, SEC(600), START, NEVER);
+    OK(mcp_refresh_usable(&refresh, START + SEC(605)), "max_stale 0: usable while the refresh runs");
+    mcp_refresh_failed(&refresh, START + SEC(605), MIDDLE);
+    OK(mcp_refresh_state(&refresh, START + SEC(605)) == MCP_REFRESH_EXPIRED,
+       "max_stale 0: expired with the first failure");
+    OK(!mcp_refresh_usable(&refresh, START + SEC(605)), "and not usable");
+
+    mcp_refresh_succeeded(&refresh, SEC(600), START + SEC(700), NEVER);
+    mcp_refresh_failed(&refresh, START + SEC(800), MIDDLE);
+    OK(mcp_refresh_state(&refresh, START + SEC(800)) == MCP_REFRESH_STALE, "max_stale 0: an early fetch that fails");
+    OK(mcp_refresh_usable(&refresh, START + SEC(1300) - 1), "does not end the life of a set that is not due");
+    OK(!mcp_refresh_usable(&refresh, START + SEC(1300)), "which ends when it is due");
+
+    mcp_refresh_succeeded(&refresh, SEC(600), START + SEC(2000), NEVER);
+    OK(!mcp_refresh_usable(&refresh, START + SEC(2660)), "max_stale 0: a minute without an outcome expires it too");
+}
+
+static void names(void)
+{
+    STR_IS(mcp_refresh_name(MCP_REFRESH_EMPTY), "empty", "name of empty");
+    STR_IS(mcp_refresh_name(MCP_REFRESH_FRESH), "fresh", "name of fresh");
+    STR_IS(mcp_refresh_name(MCP_REFRESH_DUE), "due", "name of due");
+    STR_IS(mcp_refresh_name(MCP_REFRESH_STALE), "stale", "name of stale");
+    STR_IS(mcp_refresh_name(MCP_REFRESH_EXPIRED), "expired", "name of expired");
+    STR_IS(mcp_refresh_name((mcp_refresh_state_t)99), "unknown", "a state out of range has a name");
+}
+
+static apr_interval_time_t interval(apr_interval_time_t lifetime, double random)
+{
+    mcp_refresh_t refresh;
+
+    mcp_refresh_init(&refresh, &usual, 0);
+    mcp_refresh_succeeded(&refresh, lifetime, START, random);
+    return refresh.next_try == refresh.refresh_at ? refresh.next_try - START : -1;
+}
+
+static void intervals(void)
+{
+    OK(interval(SEC(600), NEVER) == SEC(600), "KEY-6 the answer's lifetime is the interval");
+    OK(interval(-1, NEVER) == SEC(3600), "without one it is max");
+    OK(interval(SEC(0), NEVER) == SEC(300), "K02 no-store is held at min");
+    OK(interval(SEC(299), NEVER) == SEC(300), "so is less than min");
+    OK(interval(SEC(3601), NEVER) == SEC(3600), "more than max is max");
+    OK(interval(life("max-age=99999999999999999999"), NEVER) == SEC(3600), "a huge max-age is max");
+    OK(interval(SEC(3600), MOST) > SEC(3240) && interval(SEC(3600), MOST) < SEC(3241), "jitter takes up to a tenth");
+    OK(interval(SEC(3600), 0.5) == SEC(3420), "half of it in the middle");
+    OK(interval(SEC(310), MOST) == SEC(300), "but never below min");
+    OK(interval(SEC(3600), 1.0) == SEC(3600) && interval(SEC(3600), -1) == SEC(3600),
+       "a random number out of range is none");
+    OK(interval(SEC(3600), 1e300) == SEC(3600) && interval(SEC(3600), 0.0 / 0.0) == SEC(3600), "however far");
+}
+
+static apr_interval_time_t delay(mcp_refresh_t *refresh, apr_time_t now, double random)
+{
+    mcp_refresh_failed(refresh, now, random);
+    return refresh->next_try - now;
+}
+
+static void back_off(void)
+{
+    static const int wanted[] = { 1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300 };
+    static const mcp_refresh_conf_t quick = { apr_time_from_msec(50), SEC(1), 0 };
+    mcp_refresh_t refresh;
+    int i;
+
+    mcp_refresh_init(&refresh, &usual, START);
+    for (i = 0; i < (int)(sizeof(wanted) / sizeof(wanted[0])); i++) {
+        OK(delay(&refresh, START, MIDDLE) == SEC(wanted[i]), "R04 failure %d in a row: next try after %d s", i + 1,
+           wanted[i]);
+    }
+    for (i = 0; i < 100000; i++) {
+        mcp_refresh_failed(&refresh, START, MIDDLE);
+    }
+    OK(refresh.next_try == START + SEC(300), "the delay stays there");
+    refresh.failures = 0x7fffffff;
+    OK(delay(&refresh, START, MIDDLE) == SEC(300) && refresh.failures == 0x7fffffff, "also when the count is full");
+    OK(delay(&refresh, START, NEVER) == SEC(240), "a fifth less at least");
+    OK(delay(&refresh, START, MOST) > SEC(359) && delay(&refresh, START, MOST) < SEC(360), "a fifth more at most");
+    OK(delay(&refresh, START, 7.0) == SEC(240), "a random number out of range is none");
+
+    mcp_refresh_succeeded(&refresh, -1, START, NEVER);
+    OK(delay(&refresh, START, MIDDLE) == SEC(1), "a success starts it anew");
+    OK(!mcp_refresh_due(&refresh, START + SEC(1) - 1) && mcp_refresh_due(&refresh, START + SEC(1)),
+       "due after the delay");
+    mcp_refresh_init(&refresh, &quick, START);
+    OK(delay(&refresh, START, MIDDLE) == apr_time_from_msec(50), "a min below a second bounds the first delay");
+}
+
+static void far_times(void)
+{
+    static const mcp_refresh_conf_t endless = { SEC(300), SEC(3600), APR_INT64_MAX };
+    apr_time_t late = SEC(APR_INT64_C(4102444800)); /* 2100 */
+    mcp_refresh_t refresh;
+
+    mcp_refresh_init(&refresh, &endless, late);
+    mcp_refresh_succeeded(&refresh, SEC(600), late, NEVER);
+    mcp_refresh_failed(&refresh, late + SEC(700), MIDDLE);
+    OK(mcp_refresh_usable(&refresh, late + SEC(900000)),
+       "R15 times beyond 2038 and an endless max_stale do not overflow");
+}
+
+static void max_age(void)
+{
+    OK(life("max-age=600") == SEC(600), "KEY-6 max-age");
+    OK(life("public, Max-Age=600, must-revalidate") == SEC(600), "among others, in any case");
+    OK(life("max-age=\"600\"") == SEC(600), "quoted");
+    OK(life(" ,, max-age=600 ,") == SEC(600), "with empty elements");
+    OK(life("max-age=0") == 0, "max-age=0 is 0");
+    OK(life("max-age=600, max-age=60") == SEC(60) && life("max-age=60, max-age=600") == SEC(60), "twice: the smaller");
+    OK(life("max-age=600, max-age=x") == SEC(600), "twice, one malformed: the other");
+    OK(life("max-age=2147483647") == SEC(2147483647), "the largest number that is exact");
+    OK(life("max-age=2147483649") == SEC(APR_INT64_C(2147483648)), "one above counts as 2^31 (RFC 9111 section 1.2.2)");
+    OK(life("max-age=99999999999999999999999999999999999999") == SEC(APR_INT64_C(2147483648)), "so does any");
+    OK(life("no-store") == 0 && life("max-age=600, NO-STORE") == 0, "no-store is 0 and beats max-age");
+    OK(life("no-cache, max-age=600") == 0, "no-cache is 0 and beats max-age");
+    OK(life("no-cache=\"a, b\", max-age=600") == 0, "no-cache with fields too");
+    OK(life("s-maxage=600") == -1 && life("s-maxage=1, max-age=600") == SEC(600), "s-maxage is ignored");
+    OK(life("x-max-age=1, max-agent=2, max-age=600") == SEC(600), "similar names are not taken for it");
+    OK(life("x=\"max-age=1, no-store\", max-age=600") == SEC(600), "nor is what stands in quotes");
+    OK(life("x=\"\\\", max-age=1\", max-age=600") == SEC(600), "also behind an escaped quote");
+}
+
+static void bad_max_age(void)
+{
+    static const char *const bad[] = {
+        "",
+        ",",
+        "max-age",
+        "max-age=",
+        "max-age=-1",
+        "max-age=+1",
+        "max-age=1.5",
+        "max-age=1h",
+        "max-age=0x10",
+        "max-age= 600",
+        "max-age =600",
+        "max-age=\"",
+        "max-age=\"-1\"",
+        "max-age=\"\"",
+        "max-age=600;",
+        "public",
+        "\"no-store\"",
+        "x=\"no-store, max-age=600",
+        "=",
+        "=600",
+        "x=\"\\",
+    };
+    apr_size_t i;
+
+    for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        OK(life(bad[i]) == -1, "nothing said by '%s'", bad[i]);
+    }
+    OK(life(NULL) == -1, "nor by nothing");
+}
+
+static void expires(void)
+{
+    const char *date = "Sun, 06 Nov 1994 08:49:37 GMT";
+    apr_time_t wall = SEC(784111777); /* the same */
+
+    OK(mcp_refresh_lifetime(NULL, "Sun, 06 Nov 1994 08:59:37 GMT", date, 0) == SEC(600), "Expires counts from Date");
+    OK(mcp_refresh_lifetime(NULL, "Sunday, 06-Nov-94 08:59:37 GMT", date, 0) == SEC(600), "in the form of RFC 850");
+    OK(mcp_refresh_lifetime(NULL, "Sun Nov  6 08:59:37 1994", date, 0) == SEC(600), "in the form of asctime");
+    OK(mcp_refresh_lifetime(NULL, "Sun, 06 Nov 1994 08:59:37 GMT", NULL, wall) == SEC(600), "without Date from now");
+    OK(mcp_refresh_lifetime(NULL, "Sun, 06 Nov 1994 08:59:37 GMT", "yesterday", wall) == SEC(600),
+       "with a bad one too");
+    OK(mcp_refresh_lifetime(NULL, "Sun, 06 Nov 1994 08:49:36 GMT", date, 0) == 0, "a past Expires is 0");
+    OK(mcp_refresh_lifetime(NULL, date, date, 0) == 0, "now is 0");
+    OK(mcp_refresh_lifetime(NULL, "0", date, 0) == 0, "Expires: 0 is past (RFC 9111 section 5.3)");
+    OK(mcp_refresh_lifetime(NULL, "-1", NULL, wall) == 0, "so is -1");
+    OK(mcp_refresh_lifetime(NULL, "", NULL, wall) == 0, "so is nothing");
+    OK(mcp_refresh_lifetime(NULL, "Thu, 01 Jan 1970 00:00:00 GMT", NULL, wall) == 0, "so is the epoch");
+    OK(mcp_refresh_lifetime(NULL, "Fri, 31 Dec 9999 23:59:59 GMT", date, 0) > SEC(86400),
+       "the end of time is far away");
+    OK(mcp_refresh_lifetime("max-age=60", "Sun, 06 Nov 1994 08:59:37 GMT", date, 0) == SEC(60),
+       "max-age beats Expires");
+    OK(mcp_refresh_lifetime("max-age=x", "Sun, 06 Nov 1994 08:59:37 GMT", date, 0) == SEC(600),
+       "a malformed one does not");
+    OK(mcp_refresh_lifetime("public", "Sun, 06 Nov 1994 08:59:37 GMT", date, 0) == SEC(600),
+       "nor does any other directive");
+    OK(mcp_refresh_lifetime("no-store", "Sun, 06 Nov 1994 08:59:37 GMT", date, 0) == 0, "no-store beats Expires");
+    OK(mcp_refresh_lifetime(NULL, NULL, date, wall) == -1, "Date alone says nothing");
+}
+
+static void test(apr_pool_t *p)
+{
+    states();
+    without_outcome();
+    strict_states();
+    names();
+    intervals();
+    back_off();
+    far_times();
+    max_age();
+    bad_max_age();
+    expires();
+}
