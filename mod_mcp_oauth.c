@@ -3,13 +3,5 @@
 
 #include "httpd/config.h"
 
-AP_DECLARE_MODULE(mcp_oauth) = {
-    STANDARD20_MODULE_STUFF,
-    mcp_dir_create,
-    mcp_dir_merge,
-    mcp_server_create,
-    mcp_server_merge,
-    mcp_directives,
-    mcp_hooks_register,
-    AP_MODULE_FLAG_NONE
-};
+AP_DECLARE_MODULE(mcp_oauth) = { STANDARD20_MODULE_STUFF, mcp_dir_create, mcp_dir_merge,      mcp_server_create,
+                                 mcp_server_merge,        mcp_directives, mcp_hooks_register, AP_MODULE_FLAG_NONE };

@@ -7,7 +7,7 @@
 /* Bytes that decoding len characters needs at most. */
 #define MCP_BASE64_DECODED_MAX(len) ((len) / 4 * 3 + 3)
 /* Characters, without NUL, that encoding len bytes gives. */
-#define MCP_BASE64URL_ENCODED(len) (((len) * 4 + 2) / 3)
+#define MCP_BASE64URL_ENCODED(len) (((len)*4 + 2) / 3)
 
 /* Decodes unpadded base64url (RFC 4648 section 5, RFC 7515 appendix C). out has room for MCP_BASE64_DECODED_MAX(len)
  * bytes. Returns 1, or 0 for any other character, padding, a length of 1 modulo 4, or unused bits that are not zero. */

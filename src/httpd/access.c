@@ -49,9 +49,9 @@ apr_status_t mcp_access_start(const server_rec *main_server, apr_pool_t *p)
 static int cache_key(unsigned char *key, const mcp_location_t *location, const char *token, apr_size_t len)
 {
     EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-    int ok = ctx && EVP_DigestInit_ex2(ctx, running.sha256, NULL) == 1
-             && EVP_DigestUpdate(ctx, &location, sizeof(location)) == 1 && EVP_DigestUpdate(ctx, token, len) == 1
-             && EVP_DigestFinal_ex(ctx, key, NULL) == 1;
+    int ok = ctx && EVP_DigestInit_ex2(ctx, running.sha256, NULL) == 1 &&
+             EVP_DigestUpdate(ctx, &location, sizeof(location)) == 1 && EVP_DigestUpdate(ctx, token, len) == 1 &&
+             EVP_DigestFinal_ex(ctx, key, NULL) == 1;
 
     EVP_MD_CTX_free(ctx);
     return ok;
@@ -100,8 +100,8 @@ static mcp_status_t token_check(request_rec *r, mcp_request_t *request, const ch
 
 static int verb_known(const request_rec *r)
 {
-    return r->method_number == M_POST || r->method_number == M_GET || r->method_number == M_DELETE
-           || r->method_number == M_OPTIONS;
+    return r->method_number == M_POST || r->method_number == M_GET || r->method_number == M_DELETE ||
+           r->method_number == M_OPTIONS;
 }
 
 static mcp_status_t judge(request_rec *r, mcp_request_t *request)

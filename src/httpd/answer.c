@@ -14,7 +14,8 @@ APLOG_USE_MODULE(mcp_oauth);
 
 #define VERBS "GET, HEAD, POST, DELETE, OPTIONS"
 #define ALLOWED_HEADERS \
-    "Authorization, Content-Type, Accept, MCP-Protocol-Version, Mcp-Method, Mcp-Name, Mcp-Session-Id, Last-Event-ID, DPoP"
+    "Authorization, Content-Type, Accept, MCP-Protocol-Version, Mcp-Method, Mcp-Name, Mcp-Session-Id, Last-Event-ID, " \
+    "DPoP"
 #define EXPOSED_HEADERS "WWW-Authenticate, Mcp-Session-Id, MCP-Protocol-Version, DPoP-Nonce, Retry-After"
 #define RETRY_AFTER "5"
 /* An unread body longer than this is not worth swallowing for the sake of the connection. */
@@ -34,10 +35,12 @@ void mcp_answer_cors(apr_table_t *headers, const char *origin)
 /* Mcp-Param-* names are open-ended: those asked for are granted. */
 static const char *preflight_headers(request_rec *r)
 {
-    const char *asked = apr_table_get(r->headers_in, "Access-Control-Request-Headers"), *name, *granted = ALLOWED_HEADERS;
+    const char *asked = apr_table_get(r->headers_in, "Access-Control-Request-Headers"), *name,
+               *granted = ALLOWED_HEADERS;
 
     while (asked && (name = ap_get_list_item(r->pool, &asked))) {
-        if (!ap_cstr_casecmpn(name, "mcp-param-", 10) && strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-_") == strlen(name)) {
+        if (!ap_cstr_casecmpn(name, "mcp-param-", 10) &&
+            strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-_") == strlen(name)) {
             granted = apr_pstrcat(r->pool, granted, ", ", name, NULL);
         }
     }
@@ -160,12 +163,13 @@ static const char *body_make(request_rec *r, const mcp_request_t *request, const
     const char *id = request->message ? request->message->id : NULL;
 
     /* All texts are fixed and the id is JSON already, so nothing needs escaping. */
-    if (request->body_read && info->http != HTTP_UNSUPPORTED_MEDIA_TYPE && info->http != HTTP_REQUEST_ENTITY_TOO_LARGE) {
+    if (request->body_read && info->http != HTTP_UNSUPPORTED_MEDIA_TYPE &&
+        info->http != HTTP_REQUEST_ENTITY_TOO_LARGE) {
         return apr_psprintf(r->pool,
                             "{\"jsonrpc\":\"2.0\",%s%s%s\"error\":{\"code\":%d,\"message\":\"%s\",\"data\":"
                             "{\"request_id\":\"%s\"}}}",
-                            id ? "\"id\":" : "", id ? id : "", id ? "," : "", info->rpc_code ? info->rpc_code : info->http,
-                            info->text, request->id);
+                            id ? "\"id\":" : "", id ? id : "", id ? "," : "",
+                            info->rpc_code ? info->rpc_code : info->http, info->text, request->id);
     }
     return apr_psprintf(r->pool, "{\"error\":\"%s\",\"error_description\":\"%s\",\"request_id\":\"%s\"}", info->error,
                         info->text, request->id);
@@ -193,8 +197,8 @@ static void body_forsake(request_rec *r, const mcp_request_t *request)
 {
     const char *length = apr_table_get(r->headers_in, "Content-Length");
 
-    if (!request->body_read
-        && (apr_table_get(r->headers_in, "Transfer-Encoding") || (length && apr_atoi64(length) > SWALLOW_MAX))) {
+    if (!request->body_read &&
+        (apr_table_get(r->headers_in, "Transfer-Encoding") || (length && apr_atoi64(length) > SWALLOW_MAX))) {
         r->connection->keepalive = AP_CONN_CLOSE;
     }
 }
@@ -225,8 +229,8 @@ int mcp_answer_plain(request_rec *r, int status, const char *error, const char *
         apr_table_setn(request->headers, "Allow", allow);
     }
     ap_custom_response(r, status,
-                       apr_psprintf(r->pool, "{\"error\":\"%s\",\"error_description\":\"%s\",\"request_id\":\"%s\"}", error,
-                                    text, request->id));
+                       apr_psprintf(r->pool, "{\"error\":\"%s\",\"error_description\":\"%s\",\"request_id\":\"%s\"}",
+                                    error, text, request->id));
     body_forsake(r, request);
     return status;
 }
@@ -240,8 +244,8 @@ static apr_status_t answer_filter(ap_filter_t *f, apr_bucket_brigade *bb)
         ap_set_content_type(r, "application/json"); /* ap_send_error_response has just said text/html */
     }
     apr_table_unset(r->headers_out, "Content-Type");
-    apr_table_unset(r->headers_out, "Allow");       /* its own idea of a 405, with TRACE in it */
-    r->err_headers_out = r->headers_out;            /* it has swapped the two; "always" edits err_headers_out */
+    apr_table_unset(r->headers_out, "Allow"); /* its own idea of a 405, with TRACE in it */
+    r->err_headers_out = r->headers_out;      /* it has swapped the two; "always" edits err_headers_out */
     r->headers_out = apr_table_make(r->pool, 4);
     apr_table_overlap(r->err_headers_out, f->ctx, APR_OVERLAP_TABLES_SET);
     return ap_pass_brigade(f->next, bb);

@@ -14,8 +14,8 @@ APLOG_USE_MODULE(mcp_oauth);
 
 int mcp_check_speaks(void)
 {
-    return ap_state_query(AP_SQ_RUN_MODE) != AP_SQ_RM_NORMAL
-           || ap_state_query(AP_SQ_MAIN_STATE) != AP_SQ_MS_CREATE_PRE_CONFIG;
+    return ap_state_query(AP_SQ_RUN_MODE) != AP_SQ_RM_NORMAL ||
+           ap_state_query(AP_SQ_MAIN_STATE) != AP_SQ_MS_CREATE_PRE_CONFIG;
 }
 
 static void report(server_rec *s, int level, const char *id, const ap_directive_t *at, const char *text)
@@ -40,8 +40,8 @@ static int section_applies(const core_dir_config *section, const char *path)
     if (section->d_is_fnmatch) {
         return !apr_fnmatch(section->d, path, APR_FNM_PATHNAME);
     }
-    return !strncmp(section->d, path, len)
-           && (!len || section->d[len - 1] == '/' || path[len] == '/' || path[len] == '\0');
+    return !strncmp(section->d, path, len) &&
+           (!len || section->d[len - 1] == '/' || path[len] == '/' || path[len] == '\0');
 }
 
 /* What httpd merges for a request for the path of section i: the server's own, then each section that applies, in order. */

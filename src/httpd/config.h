@@ -36,8 +36,8 @@ enum { MCP_ACL_OFF, MCP_ACL_ON, MCP_ACL_SHADOW };
     X(int, allow_http, MCP_UNSET)
 
 typedef struct mcp_issuer_conf_t {
-    const char *name;            /* exact iss */
-    const ap_directive_t *at;    /* where it is described, or first named */
+    const char *name;         /* exact iss */
+    const ap_directive_t *at; /* where it is described, or first named */
 #define X(type, name, unset) type name;
     MCP_ISSUER_MEMBERS(X)
 #undef X
@@ -92,12 +92,12 @@ struct mcp_location_t;
 struct mcp_merge_t;
 
 typedef struct mcp_dir_t {
-    mcp_issuer_conf_t *section;    /* only while the lines of <McpOAuthIssuer> are read: whose they are */
-    const char *path;              /* of the section, NULL for the server itself; of the innermost one once merged */
-    const char *owner;             /* path of the outermost section that says McpOAuth On */
-    const ap_directive_t *at;      /* where McpOAuth stands, else the first directive of ours in the section */
-    int stable;                    /* lives as long as the process: may be remembered */
-    struct mcp_merge_t *merges;    /* what this section gave, merged into others (mcp_dir_merge) */
+    mcp_issuer_conf_t *section;       /* only while the lines of <McpOAuthIssuer> are read: whose they are */
+    const char *path;                 /* of the section, NULL for the server itself; of the innermost one once merged */
+    const char *owner;                /* path of the outermost section that says McpOAuth On */
+    const ap_directive_t *at;         /* where McpOAuth stands, else the first directive of ours in the section */
+    int stable;                       /* lives as long as the process: may be remembered */
+    struct mcp_merge_t *merges;       /* what this section gave, merged into others (mcp_dir_merge) */
     struct mcp_location_t *locations; /* what was compiled of it, by server (mcp_location_get) */
 #define X(type, name, unset) type name;
     MCP_DIR_VALUES(X)
@@ -108,9 +108,9 @@ typedef struct mcp_dir_t {
 } mcp_dir_t;
 
 typedef struct mcp_server_t {
-    apr_hash_t *issuers;            /* name -> mcp_issuer_conf_t */
-    apr_interval_time_t cache_ttl;  /* McpOAuthTokenCacheTTL */
-    int cache_size;                 /* McpOAuthTokenCacheSize */
+    apr_hash_t *issuers;           /* name -> mcp_issuer_conf_t */
+    apr_interval_time_t cache_ttl; /* McpOAuthTokenCacheTTL */
+    int cache_size;                /* McpOAuthTokenCacheSize */
 } mcp_server_t;
 
 /* Hooks of the module record (httpd's contracts). Merging at request time is remembered per pair of sections, so that

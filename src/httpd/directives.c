@@ -223,9 +223,10 @@ static const char *set_metadata_path(cmd_parms *cmd, void *v, const char *arg)
     char *normal = apr_pstrdup(cmd->temp_pool, arg);
 
     PLACE(MCP_IN_DIR);
-    if (*arg != '/' || !arg[1] || arg[strlen(arg) - 1] == '/' || strpbrk(arg, "?#%\\\" ") || !mcp_setter_clean(arg)
-        || !ap_normalize_path(normal, AP_NORMALIZE_MERGE_SLASHES) || strcmp(normal, arg)) {
-        FAIL("%s '%s' is not a plain absolute path; write one such as /.well-known/oauth-protected-resource", NAME, arg);
+    if (*arg != '/' || !arg[1] || arg[strlen(arg) - 1] == '/' || strpbrk(arg, "?#%\\\" ") || !mcp_setter_clean(arg) ||
+        !ap_normalize_path(normal, AP_NORMALIZE_MERGE_SLASHES) || strcmp(normal, arg)) {
+        FAIL("%s '%s' is not a plain absolute path; write one such as /.well-known/oauth-protected-resource", NAME,
+             arg);
     }
     dir->metadata_path = arg;
     return NULL;
@@ -234,10 +235,11 @@ static const char *set_metadata_path(cmd_parms *cmd, void *v, const char *arg)
 /* Header fields that frame the message or steer httpd: neither a token nor a claim may stand in them. */
 static const char *header_check(cmd_parms *cmd, const char *name)
 {
-    static const char *const framing[] = { "Host", "Connection", "Content-Length", "Content-Type", "Content-Encoding",
-                                           "Transfer-Encoding", "TE", "Trailer", "Upgrade", "Expect", "Keep-Alive",
-                                           "Proxy-Connection", "Origin", "Range", "Mcp-Session-Id", "Mcp-Method",
-                                           "Mcp-Name", "MCP-Protocol-Version" };
+    static const char *const framing[] = {
+        "Host",   "Connection", "Content-Length", "Content-Type", "Content-Encoding", "Transfer-Encoding",
+        "TE",     "Trailer",    "Upgrade",        "Expect",       "Keep-Alive",       "Proxy-Connection",
+        "Origin", "Range",      "Mcp-Session-Id", "Mcp-Method",   "Mcp-Name",         "MCP-Protocol-Version"
+    };
     apr_size_t i;
 
     for (i = 0; name[i]; i++) {
@@ -313,7 +315,8 @@ static const char *set_origins(cmd_parms *cmd, void *v, int argc, char *const ar
     ARGS(1, "origins such as https://app.example.com, or *");
     for (i = 0; i < argc; i++) {
         if (strcmp(argv[i], "*") && !mcp_url_parse_origin(&url, argv[i], cmd->temp_pool)) {
-            FAIL("%s '%s' is not an origin; write scheme://host or scheme://host:port without a path, or *", NAME, argv[i]);
+            FAIL("%s '%s' is not an origin; write scheme://host or scheme://host:port without a path, or *", NAME,
+                 argv[i]);
         }
     }
     dir->origins = mcp_setter_list(cmd, dir->origins, argc, argv);
@@ -456,8 +459,10 @@ const command_rec mcp_directives[] = {
     AP_INIT_TAKE2("McpOAuthMetadata", set_metadata, NULL, PLACES, "name and value of a further metadata member"),
     AP_INIT_TAKE1("McpOAuthMetadataPath", set_metadata_path, NULL, PLACES, "path of the metadata documents"),
     AP_INIT_TAKE1("McpOAuthTokenHeader", set_token_header, NULL, PLACES, "header field that carries the token"),
-    AP_INIT_FLAG("McpOAuthForwardToken", set_flag, AT(forward_token), PLACES, "On or Off: does the backend see the token"),
-    AP_INIT_TAKE2("McpOAuthForwardClaim", set_forward_claim, NULL, PLACES, "claim path and header field for the backend"),
+    AP_INIT_FLAG("McpOAuthForwardToken", set_flag, AT(forward_token), PLACES,
+                 "On or Off: does the backend see the token"),
+    AP_INIT_TAKE2("McpOAuthForwardClaim", set_forward_claim, NULL, PLACES,
+                  "claim path and header field for the backend"),
     AP_INIT_TAKE1("McpOAuthRemoteUser", set_remote_user, NULL, PLACES, "claim path of REMOTE_USER"),
     AP_INIT_TAKE_ARGV("McpOAuthOrigin", set_origins, NULL, PLACES, "allowed browser origins, or *"),
     AP_INIT_FLAG("McpOAuthInspect", set_flag, AT(inspect), PLACES, "On or Off: are request bodies judged"),
@@ -469,7 +474,8 @@ const command_rec mcp_directives[] = {
     AP_INIT_TAKE_ARGV("McpOAuthAllow", set_allow, NULL, PLACES, "needed values, or *, and the operations they allow"),
     AP_INIT_TAKE_ARGV("McpOAuthImplies", set_implies, NULL, PLACES, "a value and those it implies"),
 
-    AP_INIT_RAW_ARGS("<McpOAuthIssuer", mcp_set_issuer_section, NULL, RSRC_CONF, "an issuer; directives about it inside"),
+    AP_INIT_RAW_ARGS("<McpOAuthIssuer", mcp_set_issuer_section, NULL, RSRC_CONF,
+                     "an issuer; directives about it inside"),
     AP_INIT_TAKE1("McpOAuthAuthorizationServer", mcp_set_issuer_url, OF(authorization_server), PLACES,
                   "URL of the authorization server"),
     AP_INIT_TAKE1("McpOAuthJwks", mcp_set_jwks, NULL, PLACES, "where the key set is: URL, relative path or file:/path"),
@@ -477,13 +483,16 @@ const command_rec mcp_directives[] = {
     AP_INIT_TAKE_ARGV("McpOAuthTokenType", mcp_set_types, NULL, PLACES, "accepted typ values: at+jwt, JWT, none"),
     AP_INIT_TAKE1("McpOAuthClockSkew", mcp_set_skew, NULL, PLACES, "tolerance for exp, nbf and iat"),
     AP_INIT_TAKE12("McpOAuthKeyRefresh", mcp_set_refresh, NULL, PLACES, "least and most time between key set fetches"),
-    AP_INIT_TAKE1("McpOAuthKeyMaxStale", mcp_set_max_stale, NULL, PLACES, "how long last good keys serve beyond their time"),
+    AP_INIT_TAKE1("McpOAuthKeyMaxStale", mcp_set_max_stale, NULL, PLACES,
+                  "how long last good keys serve beyond their time"),
     AP_INIT_TAKE1("McpOAuthHTTPTimeout", mcp_set_timeout, NULL, PLACES, "time limit of each fetch"),
     AP_INIT_TAKE1("McpOAuthHTTPProxy", mcp_set_issuer_url, OF(proxy), PLACES, "proxy for fetches"),
     AP_INIT_TAKE1("McpOAuthCACertificateFile", mcp_set_ca_file, NULL, PLACES, "PEM file of trusted certificates"),
-    AP_INIT_FLAG("McpOAuthAllowHTTP", mcp_set_allow_http, NULL, PLACES, "On or Off: plain http to hosts other than loopback"),
+    AP_INIT_FLAG("McpOAuthAllowHTTP", mcp_set_allow_http, NULL, PLACES,
+                 "On or Off: plain http to hosts other than loopback"),
 
-    AP_INIT_TAKE1("McpOAuthTokenCacheTTL", mcp_set_cache_ttl, NULL, RSRC_CONF, "how long a verdict is remembered, 0 = never"),
+    AP_INIT_TAKE1("McpOAuthTokenCacheTTL", mcp_set_cache_ttl, NULL, RSRC_CONF,
+                  "how long a verdict is remembered, 0 = never"),
     AP_INIT_TAKE1("McpOAuthTokenCacheSize", mcp_set_cache_size, NULL, RSRC_CONF, "verdicts remembered per process"),
     { NULL }
 };

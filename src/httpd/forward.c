@@ -44,7 +44,7 @@ static int is_forwarded(const char *name, const apr_array_header_t *forwards)
 static int is_end_to_end(const char *name)
 {
     static const char *const names[] = { "Content-Type", "Content-Length", "Content-Encoding", "Accept", "Host",
-                                         "Origin", "Last-Event-ID", "Authorization", NULL };
+                                         "Origin",       "Last-Event-ID",  "Authorization",    NULL };
 
     return in_list(name, names) || !ap_cstr_casecmpn(name, "mcp-", 4) || !ap_cstr_casecmpn(name, "mcp_", 4);
 }
@@ -60,8 +60,8 @@ static void connection_clean(request_rec *r, const apr_array_header_t *forwards,
     apr_table_compress(r->headers_in, APR_OVERLAP_TABLES_MERGE); /* several lines into one */
     connection = apr_table_get(r->headers_in, "Connection");
     while ((name = ap_get_list_item(r->pool, &connection))) {
-        if (!is_forwarded(name, forwards) && !is_end_to_end(name) && !same_name(name, "Upgrade")
-            && !(token_header && same_name(name, token_header))) {
+        if (!is_forwarded(name, forwards) && !is_end_to_end(name) && !same_name(name, "Upgrade") &&
+            !(token_header && same_name(name, token_header))) {
             left = left ? apr_pstrcat(r->pool, left, ", ", name, NULL) : name;
         }
     }
@@ -83,9 +83,8 @@ static void fields_remove(request_rec *r, const apr_array_header_t *forwards, co
     int i;
 
     for (i = 0; i < all->nelts; i++) {
-        if (e[i].key
-            && ((token_header && same_name(e[i].key, token_header)) || is_forwarded(e[i].key, forwards)
-                || in_list(e[i].key, names))) {
+        if (e[i].key && ((token_header && same_name(e[i].key, token_header)) || is_forwarded(e[i].key, forwards) ||
+                         in_list(e[i].key, names))) {
             gone = gone ? gone : apr_array_make(r->pool, 4, sizeof(const char *));
             APR_ARRAY_PUSH(gone, const char *) = e[i].key;
         }
@@ -98,7 +97,8 @@ static void fields_remove(request_rec *r, const apr_array_header_t *forwards, co
 void mcp_forward_protected(request_rec *r, const mcp_request_t *request)
 {
     /* Upgrade would open a tunnel that nobody judges; the others make a backend see another verb than we did. */
-    static const char *const never[] = { "Upgrade", "X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override", NULL };
+    static const char *const never[] = { "Upgrade", "X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override",
+                                         NULL };
     const mcp_location_t *location = request->location;
     const apr_array_header_t *forwards = location->policy.forwards;
     int i;

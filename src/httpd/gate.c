@@ -49,9 +49,8 @@ static const char *parameter_skip(const char *s)
     quoted = *s == '"';
     start = s += quoted;
     s += strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789!#$%&'*+-.^_`|~");
-    if (s == start
-        || (is_charset
-            && ((apr_size_t)(s - start) != sizeof(value) - 1 || ap_cstr_casecmpn(start, value, sizeof(value) - 1)))) {
+    if (s == start || (is_charset && ((apr_size_t)(s - start) != sizeof(value) - 1 ||
+                                      ap_cstr_casecmpn(start, value, sizeof(value) - 1)))) {
         return NULL;
     }
     if (quoted && *s++ != '"') {
@@ -82,8 +81,8 @@ static int has_decoder(const request_rec *r)
     const ap_filter_t *f;
 
     for (f = r->input_filters; f; f = f->next) {
-        if (f->frec->ftype < AP_FTYPE_PROTOCOL && f->frec->name && strcmp(f->frec->name, "subreq_core")
-            && (strstr(f->frec->name, "deflate") || strstr(f->frec->name, "inflate") || strstr(f->frec->name, "brotli"))) {
+        if (f->frec->ftype < AP_FTYPE_PROTOCOL && f->frec->name && strcmp(f->frec->name, "subreq_core") &&
+            (strstr(f->frec->name, "deflate") || strstr(f->frec->name, "inflate") || strstr(f->frec->name, "brotli"))) {
             return 1;
         }
     }
@@ -241,15 +240,16 @@ static mcp_status_t rules_check(request_rec *r, mcp_request_t *request, const mc
     if (location->acl_mode == MCP_ACL_OFF) {
         return MCP_OK;
     }
-    status = mcp_acl_check(&request->needed, location->policy.acl, &request->grant->acl_values, operations, count, r->pool);
+    status =
+        mcp_acl_check(&request->needed, location->policy.acl, &request->grant->acl_values, operations, count, r->pool);
     if (status == MCP_ACL_SCOPE && !location->acl_reads_scope) {
         status = MCP_ACL_DENIED; /* a role cannot be asked for */
     }
     if (status != MCP_OK && location->acl_mode == MCP_ACL_SHADOW) {
         request->shadow = 1;
-        ap_log_rerror(APLOG_MARK, APLOG_NOTICE, 0, r, "MCP0406: shadow-deny: %s request_id=%s client=%s method=%s object=%s",
-                      mcp_status_info(status)->slug, request->id,
-                      request->grant->client ? request->grant->client : "-",
+        ap_log_rerror(APLOG_MARK, APLOG_NOTICE, 0, r,
+                      "MCP0406: shadow-deny: %s request_id=%s client=%s method=%s object=%s",
+                      mcp_status_info(status)->slug, request->id, request->grant->client ? request->grant->client : "-",
                       request->message && request->message->method ? request->message->method : r->method,
                       request->message && request->message->object ? request->message->object : "-");
         return MCP_OK;
@@ -386,6 +386,6 @@ void mcp_gate_register(void)
     /* Closest to the handler: behind decoding filters, so that what is judged is what the backend gets. */
     gate_handle = ap_register_input_filter("MCP_OAUTH_GATE", gate_filter, NULL, AP_FTYPE_RESOURCE);
     cors_handle = ap_register_output_filter("MCP_OAUTH_CORS", cors_filter, NULL, AP_FTYPE_RESOURCE);
-    uncached_handle = ap_register_output_filter("MCP_OAUTH_UNCACHED", uncached_filter, NULL,
-                                                (ap_filter_type)(AP_FTYPE_PROTOCOL - 1));
+    uncached_handle =
+        ap_register_output_filter("MCP_OAUTH_UNCACHED", uncached_filter, NULL, (ap_filter_type)(AP_FTYPE_PROTOCOL - 1));
 }

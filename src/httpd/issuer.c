@@ -32,15 +32,15 @@ mcp_issuer_t *mcp_issuer_at(int i)
 /* Is it a URL that may be called: https, or http where that is allowed? */
 static int url_may_call(const char *text, int allow_http, mcp_url_t *url, apr_pool_t *p)
 {
-    return mcp_url_parse(url, text, p) && !url->fragment
-           && (!strcmp(url->scheme, "https") || url->loopback || allow_http);
+    return mcp_url_parse(url, text, p) && !url->fragment &&
+           (!strcmp(url->scheme, "https") || url->loopback || allow_http);
 }
 
 static const char *file_read(mcp_issuer_t *issuer, apr_pool_t *p)
 {
     apr_interval_time_t lifetime;
-    const char *error = mcp_keysource_fetch(&issuer->initial, &lifetime, &issuer->source, NULL, NULL, NULL,
-                                            apr_time_now(), p);
+    const char *error =
+        mcp_keysource_fetch(&issuer->initial, &lifetime, &issuer->source, NULL, NULL, NULL, apr_time_now(), p);
 
     return error ? apr_psprintf(p, "McpOAuthJwks %s: %s; write the path of a readable JWK Set (RFC 7517)",
                                 issuer->conf->jwks, error)

@@ -11,13 +11,13 @@
 typedef struct mcp_issuer_t {
     const mcp_issuer_conf_t *conf;
     const char *authorization_server; /* advertised in the metadata */
-    const char *error;                /* why tokens of this issuer could never be judged, and the cure; NULL if they can */
+    const char *error; /* why tokens of this issuer could never be judged, and the cure; NULL if they can */
     mcp_refresh_conf_t bounds;
-    mcp_keyset_t *initial;            /* of a file, read at start; NULL for the rest */
+    mcp_keyset_t *initial; /* of a file, read at start; NULL for the rest */
     /* in a child */
-    mcp_keysource_t source;           /* from here on: the refresher's alone */
+    mcp_keysource_t source; /* from here on: the refresher's alone */
     mcp_refresh_t refresh;
-    mcp_keycache_t *keys;             /* shared with requests */
+    mcp_keycache_t *keys; /* shared with requests */
 } mcp_issuer_t;
 
 /* Forgets all issuers; those found from now on live in pconf. */

@@ -35,8 +35,8 @@ static int has_ssl(const server_rec *s)
         return says_ssl(ap_conftree);
     }
     for (d = ap_conftree; d; d = d->next) {
-        if (d->first_child && s->defn_name && d->filename && !strcmp(d->filename, s->defn_name)
-            && (unsigned)d->line_num == s->defn_line_number) {
+        if (d->first_child && s->defn_name && d->filename && !strcmp(d->filename, s->defn_name) &&
+            (unsigned)d->line_num == s->defn_line_number) {
             return says_ssl(d->first_child);
         }
     }
@@ -79,8 +79,9 @@ static const char *resource_make(mcp_location_t *location, apr_pool_t *p)
                              "McpOAuthResource https://HOST/PATH";
     }
     if (!mcp_url_parse(&location->resource_url, location->resource, p)) {
-        return apr_psprintf(p, "the resource identifier '%s', made of ServerName and path, is no URL; write "
-                               "McpOAuthResource https://HOST/PATH",
+        return apr_psprintf(p,
+                            "the resource identifier '%s', made of ServerName and path, is no URL; write "
+                            "McpOAuthResource https://HOST/PATH",
                             location->resource);
     }
     if (strcmp(location->resource_url.scheme, "https") && !location->resource_url.loopback) {
@@ -269,8 +270,8 @@ static const char *contradiction_find(const mcp_location_t *location, apr_pool_t
         const char *header = APR_ARRAY_IDX(forwards, i, mcp_forward_t).header;
 
         if (!ap_cstr_casecmp(header, location->token_header)) {
-            return apr_psprintf(p, "McpOAuthForwardClaim writes %s, the very field that carries the token; write another name",
-                                header);
+            return apr_psprintf(
+                p, "McpOAuthForwardClaim writes %s, the very field that carries the token; write another name", header);
         }
     }
     return NULL;

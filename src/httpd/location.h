@@ -11,24 +11,24 @@
 typedef struct mcp_location_t {
     const mcp_dir_t *conf;
     const server_rec *server;
-    struct mcp_location_t *next;     /* of the same conf, for another server */
-    const char *error;               /* what keeps it from protecting, and the cure: requests get 500. NULL if nothing */
-    int contradiction;               /* error comes of settings that only meet when sections are merged */
-    int stable;                      /* lives as long as the process: verdicts may be remembered */
+    struct mcp_location_t *next; /* of the same conf, for another server */
+    const char *error;           /* what keeps it from protecting, and the cure: requests get 500. NULL if nothing */
+    int contradiction;           /* error comes of settings that only meet when sections are merged */
+    int stable;                  /* lives as long as the process: verdicts may be remembered */
 
     mcp_policy_t policy;
-    const char *resource;            /* resource identifier */
+    const char *resource; /* resource identifier */
     mcp_url_t resource_url;
     const apr_array_header_t *authorization_servers; /* const char * */
     const apr_array_header_t *scopes_supported;      /* const char *, or NULL */
-    const char *metadata_path;       /* where the document of the resource is served */
-    const char *metadata_url;        /* the same as clients call it */
-    const char *challenge_scope;     /* scope of a 401, or NULL */
-    const char *required_scope;      /* McpOAuthRequireScope in one string, or NULL */
+    const char *metadata_path;                       /* where the document of the resource is served */
+    const char *metadata_url;                        /* the same as clients call it */
+    const char *challenge_scope;                     /* scope of a 401, or NULL */
+    const char *required_scope;                      /* McpOAuthRequireScope in one string, or NULL */
     mcp_origins_t origins;
     const char *token_header;
-    int acl_mode;                    /* MCP_ACL_* */
-    int acl_reads_scope;             /* can a scope help where the rules refuse */
+    int acl_mode;        /* MCP_ACL_* */
+    int acl_reads_scope; /* can a scope help where the rules refuse */
     int inspect;
     int forward_token;
     apr_off_t max_body;

@@ -20,8 +20,8 @@ APLOG_USE_MODULE(mcp_oauth);
 typedef struct document_t {
     const server_rec *server;
     const char *resource;
-    const char *path;      /* where it is served */
-    const char *bare;      /* McpOAuthMetadataPath alone */
+    const char *path; /* where it is served */
+    const char *bare; /* McpOAuthMetadataPath alone */
     const char *text, *etag;
     int owner;
 } document_t;
@@ -74,10 +74,11 @@ void mcp_documents_add(const mcp_location_t *location, int owner, apr_pool_t *pc
 
         if (other->server == location->server && !strcmp(other->path, location->metadata_path)) {
             if (strcmp(other->resource, location->resource) && mcp_check_speaks()) {
-                ap_log_error(APLOG_MARK, APLOG_STARTUP | APLOG_WARNING, 0, location->server,
-                             "MCP0954: %s and %s have the same metadata path %s; write another McpOAuthMetadataPath for "
-                             "one of them",
-                             other->resource, location->resource, other->path);
+                ap_log_error(
+                    APLOG_MARK, APLOG_STARTUP | APLOG_WARNING, 0, location->server,
+                    "MCP0954: %s and %s have the same metadata path %s; write another McpOAuthMetadataPath for "
+                    "one of them",
+                    other->resource, location->resource, other->path);
             }
             if (other->owner || !owner) {
                 return;
@@ -89,8 +90,8 @@ void mcp_documents_add(const mcp_location_t *location, int owner, apr_pool_t *pc
     document->server = location->server;
     document->resource = location->resource;
     document->path = location->metadata_path;
-    document->bare = location->conf->metadata_path ? location->conf->metadata_path
-                                                   : "/.well-known/oauth-protected-resource";
+    document->bare =
+        location->conf->metadata_path ? location->conf->metadata_path : "/.well-known/oauth-protected-resource";
     document->owner = owner;
     text_make(document, location, pconf);
 }
@@ -180,8 +181,9 @@ int mcp_metadata_handler(request_rec *r, int lookup)
         return DECLINED;
     }
     path = apr_pstrdup(r->pool, r->parsed_uri.path); /* not normalized yet at this point */
-    if (!ap_normalize_path(path, AP_NORMALIZE_NOT_ABOVE_ROOT | AP_NORMALIZE_DECODE_UNRESERVED | AP_NORMALIZE_MERGE_SLASHES)
-        || ap_unescape_url(path) != OK || !(document = document_find(r->server, path))) {
+    if (!ap_normalize_path(path,
+                           AP_NORMALIZE_NOT_ABOVE_ROOT | AP_NORMALIZE_DECODE_UNRESERVED | AP_NORMALIZE_MERGE_SLASHES) ||
+        ap_unescape_url(path) != OK || !(document = document_find(r->server, path))) {
         return DECLINED;
     }
     ap_location_walk(r); /* so that "Header" in a <Location> applies */

@@ -49,8 +49,9 @@ static void state_log(const server_rec *s, const mcp_issuer_t *issuer, mcp_refre
     int first = issuer->refresh.failures == 1;
 
     if (!error && (before != MCP_REFRESH_FRESH && before != MCP_REFRESH_DUE)) {
-        ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, s, "MCP0310: issuer %s: key set loaded, next fetch in %" APR_TIME_T_FMT " s",
-                     issuer->conf->name, next);
+        ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, s,
+                     "MCP0310: issuer %s: key set loaded, next fetch in %" APR_TIME_T_FMT " s", issuer->conf->name,
+                     next);
     }
     else if (error && (first || after != before)) {
         ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s,
@@ -98,8 +99,9 @@ static void file_tick(const server_rec *s, mcp_issuer_t *issuer, apr_pool_t *p)
         ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, s, "MCP0312: issuer %s: key file read again", issuer->conf->name);
     }
     else if (!issuer->refresh.failures++) {
-        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s, "MCP0313: issuer %s: key file not read again, the keys of before stay: %s",
-                     issuer->conf->name, error);
+        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s,
+                     "MCP0313: issuer %s: key file not read again, the keys of before stay: %s", issuer->conf->name,
+                     error);
     }
 }
 
@@ -145,8 +147,9 @@ int mcp_refresh_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *pte
         return OK;
     }
     if (!get || !reg) {
-        ap_log_error(APLOG_MARK, APLOG_STARTUP | APLOG_EMERG, 0, s,
-                     "MCP0955: mod_watchdog is needed to fetch keys; write LoadModule watchdog_module modules/mod_watchdog.so");
+        ap_log_error(
+            APLOG_MARK, APLOG_STARTUP | APLOG_EMERG, 0, s,
+            "MCP0955: mod_watchdog is needed to fetch keys; write LoadModule watchdog_module modules/mod_watchdog.so");
         return !OK;
     }
     if (mcp_http_curl_init() != APR_SUCCESS) {
@@ -156,8 +159,8 @@ int mcp_refresh_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *pte
     for (i = 0; i < mcp_issuers_count(); i++) {
         const char *name = apr_psprintf(pconf, "_mcp_oauth_%d_", i);
 
-        if (get(&watchdog, name, 0, 0, pconf) != APR_SUCCESS
-            || reg(watchdog, TICK, mcp_issuer_at(i), tick) != APR_SUCCESS) {
+        if (get(&watchdog, name, 0, 0, pconf) != APR_SUCCESS ||
+            reg(watchdog, TICK, mcp_issuer_at(i), tick) != APR_SUCCESS) {
             ap_log_error(APLOG_MARK, APLOG_STARTUP | APLOG_EMERG, 0, s, "MCP0957: watchdog %s cannot be set up", name);
             return !OK;
         }

@@ -41,7 +41,8 @@ mcp_request_t *mcp_request_create(request_rec *r, const mcp_location_t *location
     mcp_request_t *request = apr_pcalloc(r->pool, sizeof(*request));
 
     request->location = location;
-    request->id = apr_psprintf(r->pool, "%s%08x", child_prefix, __atomic_add_fetch(&request_count, 1, __ATOMIC_RELAXED));
+    request->id =
+        apr_psprintf(r->pool, "%s%08x", child_prefix, __atomic_add_fetch(&request_count, 1, __ATOMIC_RELAXED));
     ap_set_module_config(r->request_config, &mcp_oauth_module, request);
     return request;
 }

@@ -12,8 +12,9 @@
 /* Sections that start-up cannot judge: nothing in them may weaken or seem to strengthen a location. */
 static const char *place_foreign(const cmd_parms *cmd)
 {
-    static const char *const foreign[] = { "<Directory", "<DirectoryMatch", "<Files", "<FilesMatch", "<If",
-                                           "<ElseIf", "<Else", "<Limit", "<LimitExcept", "<Proxy", "<ProxyMatch" };
+    static const char *const foreign[] = { "<Directory",   "<DirectoryMatch", "<Files",     "<FilesMatch",
+                                           "<If",          "<ElseIf",         "<Else",      "<Limit",
+                                           "<LimitExcept", "<Proxy",          "<ProxyMatch" };
     const ap_directive_t *d;
     apr_size_t i;
 
@@ -45,7 +46,7 @@ const char *mcp_setter_place(cmd_parms *cmd, mcp_dir_t *dir, int places)
         FAIL("%s belongs into %s", NAME,
              places == MCP_IN_ISSUER  ? "<McpOAuthIssuer \"https://…\"> in the server or virtual host"
              : places & MCP_IN_ISSUER ? "<Location> or <McpOAuthIssuer \"https://…\">"
-                                  : "<Location>, for a whole host write <Location \"/\">");
+                                      : "<Location>, for a whole host write <Location \"/\">");
     }
     if (!dir->at) {
         dir->at = cmd->directive;
@@ -93,7 +94,7 @@ const char *mcp_setter_args(cmd_parms *cmd, int argc, char *const argv[], int le
 }
 
 const char *mcp_setter_duration(cmd_parms *cmd, const char *arg, apr_interval_time_t least, apr_interval_time_t most,
-                                  apr_interval_time_t *value)
+                                apr_interval_time_t *value)
 {
     if (!apr_isdigit(*arg) || ap_timeout_parameter_parse(arg, value, "s") != APR_SUCCESS || *value < 0) {
         FAIL("%s '%s' is not a duration; write 500ms, 10s, 5min or 1h", NAME, arg);
@@ -290,7 +291,8 @@ const char *mcp_set_issuer_section(cmd_parms *cmd, void *v, const char *arg)
     arg = apr_pstrmemdup(cmd->pool, arg, end - arg);
     name = ap_getword_conf(cmd->pool, &arg);
     if (!*name || *arg || !mcp_setter_clean(name)) {
-        return "<McpOAuthIssuer> takes exactly one issuer; write <McpOAuthIssuer \"https://sso.example.com/realms/mcp\">";
+        return "<McpOAuthIssuer> takes exactly one issuer; write <McpOAuthIssuer "
+               "\"https://sso.example.com/realms/mcp\">";
     }
     if ((error = section_check(cmd))) {
         return error;
@@ -327,7 +329,8 @@ const char *mcp_set_cache_size(cmd_parms *cmd, void *v, const char *arg)
         return error;
     }
     if (!apr_isdigit(*arg) || *end || size < 1 || size > 10000000) {
-        FAIL("%s '%s' is not a number from 1 to 10000000; to switch the cache off write McpOAuthTokenCacheTTL 0", NAME, arg);
+        FAIL("%s '%s' is not a number from 1 to 10000000; to switch the cache off write McpOAuthTokenCacheTTL 0", NAME,
+             arg);
     }
     server->cache_size = (int)size;
     return NULL;

@@ -32,8 +32,8 @@ static int is_listed(const apr_array_header_t *list, const char *text)
     return 0;
 }
 
-/* Who has a name has all that it implies, so the set of the name alone must lie within held. A name that scopes does not
- * know gives an empty set, and nobody has it. */
+/* Who has a name has all that it implies, so the set of the name alone must lie within held. The set of a name that is
+ * not known is empty, and nobody has it. */
 static int has_scope(const mcp_valueset_t *held, const mcp_scopes_t *scopes, const char *name, apr_pool_t *p)
 {
     apr_array_header_t *names = apr_array_make(p, 1, sizeof(const char *));

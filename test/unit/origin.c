@@ -34,7 +34,7 @@ static void listed(apr_pool_t *p)
 {
     static const char *const good[] = { "https://mcp.example.com",     "HTTPS://MCP.Example.COM",
                                         "https://mcp.example.com:443", "http://a.example:8080",
-                                        "http://A.example:08080",      "vscode-webview://abc" };
+                                        "http://A.example:8080",       "vscode-webview://abc" };
     static const char *const bad[] = { "https://evil",
                                        "http://mcp.example.com",
                                        "https://mcp.example.com:8443",

@@ -30,6 +30,8 @@ our %SETS = (
     ],
     # A second issuer, https://b.test, with the kid of the first and a key of its own.
     b => [[rsa_b => '--kid', 'rsa'], [ec256_b => '--kid', 'ec256']],
+    # Files that keys/file.t changes.
+    rotating => [[ec256 => '--kid', 'one']], 'rotating-default' => [[ec256 => '--kid', 'one']],
 );
 
 sub run {

@@ -1,0 +1,69 @@
+# Answers of a sick authorization server: the old keys stay, and it recovers. threats.md R04, R22, K11.
+use strict;
+use warnings FATAL => 'all';
+use lib 't/lib';
+use MCP::Test;
+use MCP::AuthServer;
+use Time::HiRes qw(time sleep);
+
+my $server = MCP::AuthServer->start(port('faults_as'));
+my @names = qw(good html 500 404 302 object empty unusable truncated cut large twice drip hang);
+my $one = jwks_text([ec256 => '--kid', 'one']);
+my $two = jwks_text([ec256_b => '--kid', 'two']);
+sub t { my ($name, $kid, $key) = @_; token(aud => 'https://mcp.test/k', iss => "https://$name.faults.test", -key => $key // 'ec256', -kid => $kid // 'one') }
+sub code { status_of(keys => '/k', $_[0]) }
+
+$server->keys("/$_/jwks", $one) for @names;
+my %token = map { $_ => t($_) } @names;
+ok wait_for(12, sub { code($token{$_}) == 200 }), "R04 $_: keys are there" for @names;
+
+# All at once. Each faulty answer has the new key in it where it can: nothing of it may be taken.
+$server->clear;
+my $json = ['Content-Type', 'application/jwk-set+json'];
+$server->keys('/target', $two);
+$server->set('/html/jwks',      body => "<!DOCTYPE html><html>$two</html>", headers => ['Content-Type', 'text/html']);
+$server->set('/500/jwks',       status => '500 Oops', body => $two, headers => $json);
+$server->set('/302/jwks',       status => '302 Found', body => $two, headers => [@$json, Location => $server->url('/target')]);
+$server->set('/object/jwks',    body => '{}', headers => $json);
+$server->set('/empty/jwks',     body => '{"keys":[]}', headers => $json);
+$server->set('/unusable/jwks',  body => jwks_text('{"kty":"oct","k":"AAAA","kid":"one"}', [weak => '--kid', 'one']), headers => $json);
+$server->set('/truncated/jwks', body => substr($two, 0, -6), headers => $json);
+$server->set('/cut/jwks',       body => $two, headers => $json, cut => length($two) - 3);
+$server->set('/large/jwks',     body => $two, headers => $json, size => 1024 * 1024);
+$server->set('/twice/jwks',     body => "{\"keys\":[]," . substr($two, 1), headers => $json);
+$server->set('/drip/jwks',      body => $two, headers => $json, drip => 0.5);
+$server->set('/hang/jwks',      hang => 1);
+$server->unset('/404/jwks');
+
+my $switched = time;
+for my $name (@names) {
+    next if $name eq 'good';
+    ok wait_for(20, sub { $server->count("/$name/jwks") >= 2 }), "R04 $name: asked, and asked again after a while";
+    is code($token{$name}), 200, "R04 $name: the old key stays";
+    is code(t($name)), 200, "R04 $name: also for a new token";
+    is code(t($name, 'two', 'ec256_b')), 401, "R04 $name: nothing of the answer is taken";
+}
+is $server->count('/target'), 0, 'R04 no redirect is followed';
+{
+    # Meanwhile the healthy one is refreshed, and answers at once.
+    my $n = $server->count('/good/jwks');
+    $server->keys('/good/jwks', $two);
+    ok wait_for(10, sub { code(t('good', 'two', 'ec256_b')) == 200 }), 'R22 an issuer beside thirteen broken ones gets its new key';
+    cmp_ok $server->count('/good/jwks'), '>', $n, 'R22 by a refresh';
+    my $slowest = 0;
+    for (1 .. 20) {
+        my $r = http(keys => GET => '/k', token => t('good', 'two', 'ec256_b'));
+        $slowest = $r->{seconds} if $r->{seconds} > $slowest;
+    }
+    cmp_ok $slowest, '<', 1, 'R03 no request waits for a server that hangs';
+}
+
+# A fault must not be asked for over and over: there is a back-off.
+{
+    my $seconds = time - $switched;
+    cmp_ok $server->count('/500/jwks'), '<=', 2 * $seconds + 2, 'R04 not more often than the interval';
+}
+
+$server->keys("/$_/jwks", $two) for @names;
+ok wait_for(25, sub { code(t($_, 'two', 'ec256_b')) == 200 }), "R04 $_: it recovers" for @names;
+done_testing;

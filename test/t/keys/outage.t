@@ -1,0 +1,64 @@
+# The authorization server goes away, or hangs: design 2.5, threats.md R02, R03.
+use strict;
+use warnings FATAL => 'all';
+use lib 't/lib';
+use MCP::Test;
+use MCP::AuthServer;
+use Time::HiRes qw(time sleep);
+
+my $server = MCP::AuthServer->start(port('outage_as'));
+my @names = qw(keep strict stale slow);
+sub t { my ($name, $kid, $key) = @_; token(aud => 'https://mcp.test/k', iss => "https://$name.outage.test", -key => $key // 'ec256', -kid => $kid // 'one') }
+sub code { status_of(keys => '/k', $_[0]) }
+$server->keys("/$_/jwks", jwks_text([ec256 => '--kid', 'one'])) for @names;
+my %token = map { $_ => t($_) } @names;
+ok wait_for(12, sub { code($token{$_}) == 200 }), "$_: keys are there" for @names;
+
+# --- R03: it hangs
+{
+    $server->set('/slow/jwks', hang => 1);
+    my $n = $server->count('/slow/jwks');
+    sleep 1.2;    # the cool-down
+    my @children = map {
+        my $token = t('slow', "unknown-$_");
+        my $pid = fork;
+        die "fork: $!" unless defined $pid;
+        if (!$pid) {
+            my $r = eval { http(keys => GET => '/k', token => $token) } || { code => 0, seconds => 99 };
+            require POSIX;
+            POSIX::_exit($r->{code} =~ /^(?:401|503)$/ && $r->{seconds} < 4 ? 0 : 1);
+        }
+        $pid;
+    } 1 .. 3;
+    ok wait_for(5, sub { $server->count('/slow/jwks') > $n }), 'R03 unknown kids: it was asked';
+    my $slowest = 0;
+    my @codes = map {
+        my $r = http(keys => GET => '/k', token => t('slow'));
+        $slowest = $r->{seconds} if $r->{seconds} > $slowest;
+        $r->{code}
+    } 1 .. 10;
+    is_deeply [grep { $_ != 200 } @codes], [], 'R03 meanwhile the known key is good';
+    cmp_ok $slowest, '<', 1, 'R03 and nobody who has it waits';
+    my $failed = 0;
+    for (@children) { waitpid $_, 0; $failed++ if $? }
+    is $failed, 0, 'R03 who has not waits no longer than 2 s or so, then 401';
+    cmp_ok $server->count('/slow/jwks') - $n, '<=', 3, 'R03 one fetch at a time';
+}
+
+# --- R02: it is gone
+$server->down;
+my $down = time;
+ok wait_for(10, sub { code($token{strict}) == 503 }), 'R02 McpOAuthKeyMaxStale 0: 503 as soon as a refresh is overdue';
+cmp_ok time - $down, '<', 5, 'R02 soon';
+ok wait_for(12, sub { code($token{stale}) == 503 }), 'R02 McpOAuthKeyMaxStale 3s: 503 in the end';
+cmp_ok time - $down, '>', 2.5, 'R02 but not before';
+is code(t('stale')), 503, 'R02 for a new token as well';
+is code($token{keep}), 200, 'R02 McpOAuthKeyMaxStale 24h: the old keys serve';
+is code(t('keep')), 200, 'R02 new tokens, too';
+is code(t('keep', 'unknown')), 401, 'R02 an unknown kid is 401 while there is a usable set';
+is code($token{slow}), 200, 'R02 and who was not due notices nothing';
+
+$server->up;
+$server->keys('/slow/jwks', jwks_text([ec256 => '--kid', 'one']));
+ok wait_for(15, sub { code($token{$_}) == 200 }), "R01 R02 $_: it recovers" for @names;
+done_testing;

@@ -1,0 +1,339 @@
+#include "policy/policy.h"
+
+#include <stdlib.h>
+
+#include "base/json.h"
+#include "tap.h"
+
+/* A policy without any demand, and a token that tests change. */
+typedef struct fixture_t {
+    mcp_policy_t policy;
+    mcp_trust_t trust;
+    mcp_token_t token;
+    apr_pool_t *p;
+} fixture_t;
+
+static mcp_claim_path_t path_of(const char *text, apr_pool_t *p)
+{
+    mcp_claim_path_t path;
+
+    mcp_claim_path_parse(&path, text, p);
+    return path;
+}
+
+static const apr_array_header_t *paths_of(const char *a, const char *b, apr_pool_t *p)
+{
+    apr_array_header_t *paths = apr_array_make(p, 2, sizeof(mcp_claim_path_t));
+
+    APR_ARRAY_PUSH(paths, mcp_claim_path_t) = path_of(a, p);
+    if (b) {
+        APR_ARRAY_PUSH(paths, mcp_claim_path_t) = path_of(b, p);
+    }
+    return paths;
+}
+
+static apr_array_header_t *texts_of(const char *a, const char *b, apr_pool_t *p)
+{
+    apr_array_header_t *texts = apr_array_make(p, 2, sizeof(const char *));
+
+    APR_ARRAY_PUSH(texts, const char *) = a;
+    if (b) {
+        APR_ARRAY_PUSH(texts, const char *) = b;
+    }
+    return texts;
+}
+
+static fixture_t *fixture(const char *claims, apr_pool_t *p)
+{
+    fixture_t *f = apr_pcalloc(p, sizeof(*f));
+
+    f->p = p;
+    mcp_keycache_create(&f->trust.keys, p);
+    f->trust.issuer = "https://sso.example.com";
+    if (mcp_json_parse_object(&f->token.claims, claims, strlen(claims), 16, p) != MCP_OK) {
+        printf("# not JSON: %s\n", claims);
+    }
+    f->token.trust = &f->trust;
+    f->token.sub = "jane";
+    f->token.client = "https://app.example/client.json";
+    f->token.not_after = 2000;
+    f->token.not_before = 1000;
+    f->token.generation = 7;
+    f->policy.scopes = mcp_scopes_create(p);
+    f->policy.scope_paths = paths_of("scope", NULL, p);
+    f->policy.acl_paths = f->policy.scope_paths;
+    f->policy.user = path_of("sub", p);
+    return f;
+}
+
+static apr_status_t release(void *data)
+{
+    free(data);
+    return APR_SUCCESS;
+}
+
+/* The grant, made with a pool that is gone afterwards, and freed with p. */
+static mcp_grant_t *grant_of(fixture_t *f)
+{
+    mcp_grant_t *grant;
+    apr_pool_t *scratch;
+
+    mcp_scopes_close(f->policy.scopes, f->p);
+    apr_pool_create(&scratch, f->p);
+    grant = mcp_grant_make(&f->token, &f->policy, scratch);
+    apr_pool_destroy(scratch);
+    apr_pool_cleanup_register(f->p, grant, release, apr_pool_cleanup_null);
+    return grant;
+}
+
+static mcp_status_t status_of(fixture_t *f)
+{
+    return grant_of(f)->status;
+}
+
+static void require(fixture_t *f, const char *a, const char *b)
+{
+    f->policy.required_scopes = texts_of(a, b, f->p);
+    mcp_scopes_intern(f->policy.scopes, a);
+    if (b) {
+        mcp_scopes_intern(f->policy.scopes, b);
+    }
+}
+
+static mcp_status_t with_scopes(const char *claims, const char *a, const char *b, apr_pool_t *p)
+{
+    fixture_t *f = fixture(claims, p);
+
+    require(f, a, b);
+    return status_of(f);
+}
+
+static void contents(apr_pool_t *p)
+{
+    fixture_t *f =
+        fixture("{\"sub\":\"jane\",\"scope\":\"b  a c\",\"email\":\"j@x\",\"groups\":[\"g1\",\"g,2\"],\"n\":null}", p);
+    apr_array_header_t *forwards = apr_array_make(p, 3, sizeof(mcp_forward_t));
+    mcp_forward_t forward = { { NULL, NULL }, "X-Header" };
+    mcp_grant_t *grant;
+    const char *paths[] = { "email", "nothing", "groups", "n" }, *end;
+    int a = mcp_scopes_intern(f->policy.scopes, "a"), i;
+
+    for (i = 0; i < 4; i++) {
+        forward.path = path_of(paths[i], p);
+        APR_ARRAY_PUSH(forwards, mcp_forward_t) = forward;
+    }
+    f->policy.forwards = forwards;
+    f->token.client = apr_pstrdup(p, f->token.client);
+    grant = grant_of(f);
+    OK(grant->status == MCP_OK, "nothing is demanded");
+    OK(grant->entry.not_after == 2000 && grant->entry.not_before == 1000 && grant->entry.generation == 7 &&
+           grant->entry.keys == f->trust.keys,
+       "C01 C04 times and generation of the token");
+    STR_IS(grant->iss, "https://sso.example.com", "TOK-16 issuer");
+    STR_IS(grant->sub, "jane", "TOK-16 subject");
+    STR_IS(grant->client, "https://app.example/client.json", "TOK-16 a client that is a URL");
+    STR_IS(grant->user, "jane", "user");
+    STR_IS(grant->scope, "b a c", "scopes, one space between");
+    STR_IS(grant->forwards[0], "j@x", "first forwarded claim");
+    OK(!grant->forwards[1] && !grant->forwards[3], "absent and null claims are no header");
+    STR_IS(grant->forwards[2], "g1,g%2C2", "an array");
+    OK(mcp_valueset_has(&grant->acl_values, a) && grant->acl_values.words == mcp_scopes_words(f->policy.scopes),
+       "values of the rules");
+    end = (const char *)grant + grant->entry.size;
+    OK(grant->entry.size > sizeof(*grant) && grant->forwards[2] + strlen(grant->forwards[2]) + 1 == end &&
+           grant->iss > (const char *)grant && grant->iss < end,
+       "one block, and its size is known");
+    OK((apr_uintptr_t)grant->forwards % sizeof(void *) == 0 &&
+           (apr_uintptr_t)grant->acl_values.bits % sizeof(apr_uint32_t) == 0,
+       "aligned");
+    OK(grant->entry.size <= 2048, "section 5: at most 2 KiB");
+}
+
+static void absent(apr_pool_t *p)
+{
+    fixture_t *f = fixture("{\"realm\":{\"user\":\"u\\r\\nx\"}}", p);
+    mcp_grant_t *grant;
+
+    f->token.sub = f->token.client = NULL;
+    f->policy.scope_paths = f->policy.acl_paths = NULL;
+    grant = grant_of(f);
+    OK(grant->status == MCP_OK && !grant->sub && !grant->client && !grant->user,
+       "a token without subject, client and user");
+    STR_IS(grant->scope, "", "no scopes");
+    OK(grant->acl_values.words == 1 && grant->acl_values.bits[0] == 0, "no values");
+    f->policy.user = path_of("realm.user", p);
+    STR_IS(grant_of(f)->user, "u%0D%0Ax", "TOK-21 another claim is the user, control bytes encoded");
+    memset(&f->policy.user, 0, sizeof(f->policy.user));
+    OK(!grant_of(f)->user, "no path for the user");
+}
+
+static void parties(apr_pool_t *p)
+{
+    fixture_t *f = fixture("{}", p);
+
+    OK(status_of(f) == MCP_OK, "any client");
+    f->policy.parties = texts_of("other", "https://app.example/client.json", p);
+    OK(status_of(f) == MCP_OK, "TOK-16 a listed client");
+    f->token.client = "https://app.example/client.jso";
+    OK(status_of(f) == MCP_CLIENT_FORBIDDEN, "another client");
+    f->token.client = "Other";
+    OK(status_of(f) == MCP_CLIENT_FORBIDDEN, "another case is another client");
+    f->token.client = NULL;
+    OK(status_of(f) == MCP_CLIENT_FORBIDDEN, "no client where one is demanded");
+    f->policy.parties = apr_array_make(p, 1, sizeof(const char *));
+    f->token.client = "other";
+    OK(status_of(f) == MCP_CLIENT_FORBIDDEN, "an empty list allows nobody");
+}
+
+static void scopes(apr_pool_t *p)
+{
+    fixture_t *f;
+
+    OK(with_scopes("{\"scope\":\"a b\"}", "a", NULL, p) == MCP_OK, "TOK-15 the scope is there");
+    OK(with_scopes("{\"scope\":\"b a\"}", "a", "b", p) == MCP_OK, "both are there");
+    OK(with_scopes("{\"scope\":\"a\"}", "a", "b", p) == MCP_SCOPE_MISSING, "all are needed: the second is missing");
+    OK(with_scopes("{\"scope\":\"b\"}", "a", "b", p) == MCP_SCOPE_MISSING, "all are needed: the first is missing");
+    OK(with_scopes("{\"scope\":\"A\"}", "a", NULL, p) == MCP_SCOPE_MISSING, "TOK-15 case counts");
+    OK(with_scopes("{\"scope\":\"ab a:b\"}", "a", NULL, p) == MCP_SCOPE_MISSING, "TOK-15 whole scopes only");
+    OK(with_scopes("{}", "a", NULL, p) == MCP_SCOPE_MISSING, "no scope claim");
+    OK(with_scopes("{\"scope\":[\"a\",1]}", "a", NULL, p) == MCP_SCOPE_MISSING, "TOK-15 wrong type: no scopes");
+    OK(with_scopes("{\"scope\":{\"a\":1}}", "a", NULL, p) == MCP_SCOPE_MISSING, "TOK-15 an object: no scopes");
+    OK(with_scopes("{\"scp\":\"a\"}", "a", NULL, p) == MCP_SCOPE_MISSING, "TOK-15 another claim is not read");
+
+    f = fixture("{\"scope\":\"a\",\"scp\":[\"b\"]}", p);
+    require(f, "a", "b");
+    f->policy.scope_paths = paths_of("scope", "scp", p);
+    OK(status_of(f) == MCP_OK, "several claims are united");
+    STR_IS(grant_of(f)->scope, "a b", "and joined");
+
+    f = fixture("{\"scope\":\"x\"}", p);
+    f->policy.required_scopes = texts_of("x", NULL, p);
+    OK(status_of(f) == MCP_SCOPE_MISSING, "a scope that the policy does not know is held by nobody");
+}
+
+static void hierarchy(apr_pool_t *p)
+{
+    fixture_t *f = fixture("{\"scope\":\"admin\",\"roles\":[\"admin\"]}", p);
+    int read, admin, i;
+
+    require(f, "read", NULL);
+    OK(status_of(f) == MCP_SCOPE_MISSING, "nothing is implied");
+    f = fixture("{\"scope\":\"admin\",\"roles\":[\"admin\"]}", p);
+    require(f, "read", NULL);
+    mcp_scopes_imply(f->policy.scopes, "admin", "write");
+    mcp_scopes_imply(f->policy.scopes, "write", "read");
+    OK(status_of(f) == MCP_OK, "an implied scope is held, transitively");
+    read = mcp_scopes_intern(f->policy.scopes, "read");
+    OK(mcp_valueset_has(&grant_of(f)->acl_values, read), "and the rules see it");
+
+    f = fixture("{\"scope\":\"read\"}", p);
+    require(f, "admin", NULL);
+    mcp_scopes_imply(f->policy.scopes, "admin", "read");
+    OK(status_of(f) == MCP_SCOPE_MISSING, "not the other way round");
+
+    f = fixture("{\"scope\":\"a\",\"roles\":[\"admin\",\"x y\"]}", p);
+    admin = mcp_scopes_intern(f->policy.scopes, "admin");
+    for (i = 0; i < 100; i++) {
+        mcp_scopes_intern(f->policy.scopes, apr_psprintf(p, "s%d", i));
+    }
+    read = mcp_scopes_intern(f->policy.scopes, "x y");
+    i = mcp_scopes_intern(f->policy.scopes, "a");
+    f->policy.acl_paths = paths_of("roles", NULL, p);
+    OK(mcp_valueset_has(&grant_of(f)->acl_values, admin) && mcp_valueset_has(&grant_of(f)->acl_values, read) &&
+           !mcp_valueset_has(&grant_of(f)->acl_values, i) && grant_of(f)->acl_values.words == 4,
+       "the rules read another claim, its values as they are, in a set of several words");
+    STR_IS(grant_of(f)->scope, "a", "the scope is still that of the scope claim");
+    require(f, "admin", NULL);
+    OK(status_of(f) == MCP_SCOPE_MISSING, "a role is no scope");
+}
+
+static mcp_status_t with_claim(const char *claims, const char *path, const char *a, const char *b, apr_pool_t *p)
+{
+    fixture_t *f = fixture(claims, p);
+    apr_array_header_t *lines = apr_array_make(p, 2, sizeof(mcp_requirement_t));
+    mcp_requirement_t line;
+
+    line.path = path_of("must", p);
+    line.values = texts_of("yes", NULL, p);
+    APR_ARRAY_PUSH(lines, mcp_requirement_t) = line;
+    line.path = path_of(path, p);
+    line.values = texts_of(a, b, p);
+    APR_ARRAY_PUSH(lines, mcp_requirement_t) = line;
+    f->policy.required_claims = lines;
+    return status_of(f);
+}
+
+static void claims(apr_pool_t *p)
+{
+    OK(with_claim("{\"must\":\"yes\",\"g\":{\"r\":[\"x\",\"b\"]}}", "g.r", "a", "b", p) == MCP_OK,
+       "one value of an array, deep inside");
+    OK(with_claim("{\"must\":\"yes\",\"g\":\"x b\"}", "g", "a", "b", p) == MCP_OK,
+       "one value of a string that is split");
+    OK(with_claim("{\"must\":\"yes\",\"g\":[\"x b\"]}", "g", "a", "b", p) == MCP_CLAIM_MISSING,
+       "a string in an array is not split");
+    OK(with_claim("{\"must\":\"yes\",\"g\":\"B\"}", "g", "a", "b", p) == MCP_CLAIM_MISSING, "byte for byte");
+    OK(with_claim("{\"must\":\"yes\",\"g\":\"bb\"}", "g", "a", "b", p) == MCP_CLAIM_MISSING, "whole values");
+    OK(with_claim("{\"must\":\"yes\"}", "g", "a", "b", p) == MCP_CLAIM_MISSING, "absent");
+    OK(with_claim("{\"g\":\"a\"}", "g", "a", "b", p) == MCP_CLAIM_MISSING, "all lines must hold");
+    OK(with_claim("{\"must\":\"yes\",\"g\":7}", "g", "7", NULL, p) == MCP_CLAIM_MISSING, "a number has no values");
+}
+
+static void order(apr_pool_t *p)
+{
+    fixture_t *f = fixture("{\"scope\":\"s\"}", p);
+    apr_array_header_t *lines = apr_array_make(p, 1, sizeof(mcp_requirement_t));
+    mcp_requirement_t line;
+
+    line.path = path_of("g", p);
+    line.values = texts_of("a", NULL, p);
+    APR_ARRAY_PUSH(lines, mcp_requirement_t) = line;
+    f->policy.required_claims = lines;
+    f->policy.parties = texts_of("other", NULL, p);
+    require(f, "a", NULL);
+    OK(status_of(f) == MCP_CLIENT_FORBIDDEN, "the client is judged first");
+    STR_IS(grant_of(f)->scope, "s", "a refused token is described all the same");
+    f->policy.parties = NULL;
+    OK(status_of(f) == MCP_SCOPE_MISSING, "then the scopes");
+    f->policy.required_scopes = NULL;
+    OK(status_of(f) == MCP_CLAIM_MISSING, "then the claims");
+}
+
+/* Two policies, one token: each decides for itself and remembers it under its own key. */
+static void cached(apr_pool_t *p)
+{
+    static const unsigned char keys[2][MCP_CACHE_KEY_BYTES] = { { 1 }, { 2 } };
+    fixture_t *one = fixture("{\"scope\":\"a\"}", p), *two = fixture("{\"scope\":\"a\"}", p);
+    mcp_cache_entry_t *entry;
+    mcp_cache_t *cache;
+    apr_pool_t *scratch;
+
+    require(two, "b", NULL);
+    mcp_scopes_close(one->policy.scopes, p);
+    mcp_scopes_close(two->policy.scopes, p);
+    one->token.generation = two->token.generation = 0;
+    mcp_cache_create(&cache, 4, 1000, p);
+    apr_pool_create(&scratch, p);
+    mcp_cache_put(&entry, cache, keys[0], &mcp_grant_make(&one->token, &one->policy, scratch)->entry, 1500, scratch);
+    mcp_cache_put(&entry, cache, keys[1], &mcp_grant_make(&two->token, &two->policy, scratch)->entry, 1500, scratch);
+    apr_pool_destroy(scratch);
+    OK(mcp_cache_get(&entry, cache, keys[0], 1999, p) == MCP_OK && ((mcp_grant_t *)entry)->status == MCP_OK &&
+           !strcmp(((mcp_grant_t *)entry)->scope, "a"),
+       "C03 a grant comes out of the cache as it went in");
+    OK(mcp_cache_get(&entry, cache, keys[1], 1999, p) == MCP_OK && ((mcp_grant_t *)entry)->status == MCP_SCOPE_MISSING,
+       "C03 another policy has its own verdict");
+    OK(mcp_cache_get(&entry, cache, keys[0], 2000, p) == MCP_TOKEN_EXPIRED &&
+           mcp_cache_get(&entry, cache, keys[0], 999, p) == MCP_TOKEN_NOT_YET,
+       "C01 its times are checked at each hit");
+}
+
+static void test(apr_pool_t *p)
+{
+    contents(p);
+    absent(p);
+    parties(p);
+    scopes(p);
+    hierarchy(p);
+    claims(p);
+    order(p);
+    cached(p);
+}
