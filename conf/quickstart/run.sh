@@ -31,7 +31,8 @@ while [ $# -gt 0 ]; do
     shift || die "an argument is missing; run.sh --help tells which"
 done
 [[ $port =~ ^[0-9]+$ ]] && [ "$port" -gt 0 ] && [ "$port" -lt 65536 ] || die "--port takes a number from 1 to 65535"
-[ -z "$MODULE" ] || MODULE=$(readlink -e "$MODULE") || die "--module: there is no such file"
+[ -z "$MODULE" ] || [ -f "$MODULE" ] || die "--module: there is no file $MODULE"
+[ -z "$MODULE" ] || MODULE=$(readlink -e "$MODULE")
 
 if [ "$(id -u)" = 0 ]; then cache=/var/cache; else cache=${XDG_CACHE_HOME:-$HOME/.cache}; fi
 dir=${MCP_QUICKSTART_DIR:-$cache/mod_mcp_oauth/quickstart}

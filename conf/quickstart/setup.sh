@@ -149,13 +149,13 @@ start() {
     children+=("$child")
 }
 
-# Ends every child with all that it started, and returns when they are gone.
-stop_children() {
+# stop PID...   ends these children with all that they started, and returns when they are gone
+stop() {
     local pid tries
-    for pid in "${children[@]}"; do
+    for pid in "$@"; do
         kill -TERM "$pid" 2>/dev/null
     done
-    for pid in "${children[@]}"; do
+    for pid in "$@"; do
         for ((tries = 0; tries < 50; tries++)); do
             kill -0 -- "-$pid" 2>/dev/null || break
             sleep 0.1
@@ -163,8 +163,8 @@ stop_children() {
         kill -KILL -- "-$pid" 2>/dev/null
         wait "$pid" 2>/dev/null
     done
-    children=()
 }
+stop_children() { stop "${children[@]}"; children=(); }
 
 port_is_free() { ! (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 

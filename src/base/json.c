@@ -44,7 +44,7 @@ static int is_low(int unit)
     return unit >= 0xDC00 && unit <= 0xDFFF;
 }
 
-/* Steps over the escape at s (a backslash); NULL when it stands for NUL or for half a character. */
+/* Steps over the escape at s (a backslash); NULL when it stands for half a character. */
 static const char *skip_escape(const char *s, const char *end)
 {
     int unit = unit_at(s, end);
@@ -52,7 +52,7 @@ static const char *skip_escape(const char *s, const char *end)
     if (unit < 0) {
         return end - s < 2 ? end : s + 2;
     }
-    if (unit == 0 || is_low(unit) || (is_high(unit) && !is_low(unit_at(s + 6, end)))) {
+    if (is_low(unit) || (is_high(unit) && !is_low(unit_at(s + 6, end)))) {
         return NULL;
     }
     return s + (is_high(unit) ? 12 : 6);

@@ -160,7 +160,9 @@ static apr_table_t *headers_make(request_rec *r, const mcp_request_t *request, c
 
 static const char *body_make(request_rec *r, const mcp_request_t *request, const mcp_status_info_t *info)
 {
-    const char *id = request->message ? request->message->id : NULL;
+    const mcp_message_t *message = request->message;
+    /* The id of a response is not that of a request of the client's (Transports, Sending Messages 4). */
+    const char *id = message && message->kind != MCP_MESSAGE_RESPONSE ? message->id : NULL;
 
     /* All texts are fixed and the id is JSON already, so nothing needs escaping. */
     if (request->body_read && info->http != HTTP_UNSUPPORTED_MEDIA_TYPE &&

@@ -32,7 +32,7 @@ mcp_refresh_state_t mcp_refresh_state(const mcp_refresh_t *refresh, apr_time_t n
     if (late < 0) {
         return MCP_REFRESH_FRESH;
     }
-    return late >= stale && late - stale >= SILENCE ? MCP_REFRESH_EXPIRED : MCP_REFRESH_DUE;
+    return late - stale >= SILENCE ? MCP_REFRESH_EXPIRED : MCP_REFRESH_DUE;
 }
 
 int mcp_refresh_due(const mcp_refresh_t *refresh, apr_time_t now)
@@ -187,6 +187,6 @@ apr_interval_time_t mcp_refresh_lifetime(const char *cache_control, const char *
     if (from == APR_DATE_BAD) {
         from = wall;
     }
-    /* What is no date, such as "0", counts as past: RFC 9111 section 5.3. */
-    return until == APR_DATE_BAD || until <= from ? 0 : until - from;
+    /* APR_DATE_BAD is 0: what is no date counts as past, RFC 9111 section 5.3. */
+    return until <= from ? 0 : until - from;
 }

@@ -184,7 +184,7 @@ static int set_limits(CURL *curl, const mcp_http_request_t *request)
     return SET(CURLOPT_NOSIGNAL, 1L) && SET(CURLOPT_TIMEOUT_MS, limit) && SET(CURLOPT_CONNECTTIMEOUT_MS, limit) &&
            SET(CURLOPT_MAXFILESIZE_LARGE, (curl_off_t)request->max_body) && allow_protocols(curl) == CURLE_OK &&
            SET(CURLOPT_FOLLOWLOCATION, 0L) && SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1) &&
-           SET(CURLOPT_HTTP09_ALLOWED, 0L) && SET(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+           SET(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
 }
 
 /* The empty strings keep http_proxy, no_proxy and the like out. */

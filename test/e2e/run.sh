@@ -26,7 +26,8 @@ while [ $# -gt 0 ]; do
     shift || die "an argument is missing; run.sh --help tells which"
 done
 [ -n "$MODULE" ] || die "--module is missing; run.sh --help tells more"
-MODULE=$(readlink -e "$MODULE") || die "--module: there is no such file"
+[ -f "$MODULE" ] || die "--module: there is no file $MODULE"
+MODULE=$(readlink -e "$MODULE")
 
 passed=0 failed=0
 
@@ -166,6 +167,9 @@ start_servers
 start_gateway
 clients
 kill -0 "$gateway_pid" 2>/dev/null || verdict FAIL "httpd ended by itself"
+# The servers first: what streams are still open end with them, and httpd ends idle.
+stop "${children[@]:0:4}"
+sleep 0.5
 stop_children
 afterwards
 printf '%d passed, %d failed\n' "$passed" "$failed"

@@ -377,7 +377,7 @@ static int cancel_later(void *baton)
 {
     int *asked = baton;
 
-    return ++*asked > 4;
+    return ++*asked > 8;
 }
 
 static int never(void *baton)
@@ -396,7 +396,8 @@ static void cancelled(apr_pool_t *p)
     request.cancelled = cancel_later;
     request.baton = &asked;
     got = exchange(&silent, &request, p);
-    OK(failed(&got, APR_EOF) && got.took < apr_time_from_sec(3), "a hanging exchange is cancelled within a second");
+    OK(failed(&got, APR_EOF) && got.took < apr_time_from_sec(3),
+       "a hanging exchange is cancelled soon: the baton is asked often");
     asked = 99;
     silent.hits = 0;
     got = exchange(&silent, &request, p);
@@ -454,6 +455,12 @@ static void proxies(apr_pool_t *p)
     stop(&server);
     OK(got.rv == APR_SUCCESS && !strncmp(server.request, "GET http://as.example/k ", 24), "a proxy is used");
     OK(strstr(server.request, "Host: as.example\r\n") != NULL, "whatever no_proxy says");
+    request = request_to("http://localhost/k");
+    start(&server);
+    request.proxy = apr_psprintf(p, "http://0.0.0.0:%u", server.port);
+    got = get(&request, p);
+    stop(&server);
+    OK(got.rv == APR_SUCCESS, "a proxy may be anywhere, also for a loopback URL");
     unsetenv("no_proxy");
     got = exchange(&server, NULL, p);
     OK(got.rv == APR_SUCCESS, "none is used because of the environment");
@@ -491,9 +498,32 @@ static const char *write_certificate(X509 *cert, apr_pool_t *p)
     return path;
 }
 
-/* One https exchange with a server that has such a certificate, which is trusted if trust. */
-static outcome_t secure(const char *host, long until, int trust, apr_pool_t *p)
+/* Lets the library speak what it can, so that only our own settings forbid anything. */
+static void allow_old_tls(apr_pool_t *p)
 {
+    char *path = apr_pstrdup(p, "/tmp/mcp-openssl-XXXXXX");
+    FILE *file = fdopen(mkstemp(path), "w");
+
+    fputs("openssl_conf = main\n[main]\nssl_conf = ssl\n[ssl]\nsystem_default = all\n"
+          "[all]\nMinProtocol = TLSv1\nCipherString = DEFAULT@SECLEVEL=0\n",
+          file);
+    fclose(file);
+    setenv("OPENSSL_CONF", path, 1);
+    OPENSSL_init_ssl(OPENSSL_INIT_LOAD_CONFIG, NULL);
+    unlink(path);
+}
+
+static int note_h2(SSL *ssl, const unsigned char **out, unsigned char *outlen, const unsigned char *in,
+                   unsigned int inlen, void *baton)
+{
+    *(int *)baton |= memmem(in, inlen, "\002h2", 3) != NULL;
+    return SSL_TLSEXT_ERR_NOACK;
+}
+
+/* One https exchange with a server that has such a certificate, which is trusted if trust. */
+static outcome_t secure(const char *host, long until, int trust, int version, apr_pool_t *p)
+{
+    int h2 = 0;
     server_t server = { .reply = JSON "Content-Length: 2\r\n\r\n{}", .tls = SSL_CTX_new(TLS_server_method()) };
     EVP_PKEY *pkey = EVP_PKEY_Q_keygen(NULL, NULL, "EC", "P-256");
     X509 *cert = make_certificate(pkey, until);
@@ -503,12 +533,15 @@ static outcome_t secure(const char *host, long until, int trust, apr_pool_t *p)
 
     SSL_CTX_use_certificate(server.tls, cert);
     SSL_CTX_use_PrivateKey(server.tls, pkey);
+    SSL_CTX_set_max_proto_version(server.tls, version);
+    SSL_CTX_set_alpn_select_cb(server.tls, note_h2, &h2);
     start(&server);
     request = request_to(apr_psprintf(p, "https://%s:%u/", host, server.port));
     request.ca_file = trust ? path : NULL;
     request.allow_http = 1;
     got = get(&request, p);
     stop(&server);
+    OK(!h2, "HTTP/2 is not offered");
     unlink(path);
     X509_free(cert);
     EVP_PKEY_free(pkey);
@@ -519,15 +552,19 @@ static outcome_t secure(const char *host, long until, int trust, apr_pool_t *p)
 static void certificates(apr_pool_t *p)
 {
     mcp_http_request_t request = request_to("https://localhost:1/");
-    outcome_t got = secure("localhost", 3600, 1, p);
+    outcome_t got = secure("localhost", 3600, 1, TLS1_3_VERSION, p);
 
     OK(got.rv == APR_SUCCESS && got.response->status == 200, "https with a trusted certificate");
-    got = secure("localhost", 3600, 0, p);
+    got = secure("localhost", 3600, 0, TLS1_3_VERSION, p);
     OK(failed(&got, APR_EGENERAL), "KEY-3 a certificate nobody vouches for is refused");
-    got = secure("127.0.0.1", 3600, 1, p);
+    got = secure("127.0.0.1", 3600, 1, TLS1_3_VERSION, p);
     OK(failed(&got, APR_EGENERAL), "R04 so is a certificate for another name");
-    got = secure("localhost", -3600, 1, p);
+    got = secure("localhost", -3600, 1, TLS1_3_VERSION, p);
     OK(failed(&got, APR_EGENERAL), "R04 and an expired one");
+    got = secure("localhost", 3600, 1, TLS1_1_VERSION, p);
+    OK(failed(&got, APR_EGENERAL), "KEY-3 and TLS below 1.2");
+    got = secure("localhost", 3600, 1, TLS1_2_VERSION, p);
+    OK(got.rv == APR_SUCCESS, "but not TLS 1.2");
     request.ca_file = "/nonexistent/ca.pem";
     got = get(&request, p);
     OK(failed(&got, APR_EGENERAL), "a certificate file that is missing is an error");
@@ -536,6 +573,7 @@ static void certificates(apr_pool_t *p)
 static void test(apr_pool_t *p)
 {
     signal(SIGPIPE, SIG_IGN);
+    allow_old_tls(p);
     OK(mcp_http_curl_init() == APR_SUCCESS, "libcurl starts");
     good_answer(p);
     other_answers(p);

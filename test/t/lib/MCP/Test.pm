@@ -32,7 +32,8 @@ our @EXPORT = (
 our $ISS  = 'https://as.test';
 our $JSON = JSON::PP->new->canonical->allow_nonref->utf8;
 
-sub vars { Apache::Test::vars(@_) }
+# Apache::Test reads files with $_ when it is asked first.
+sub vars { local $_; Apache::Test::vars(@_) }
 
 # The port of a virtual host or of a server that tests start; a number is taken as it is.
 sub port {
