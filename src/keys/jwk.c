@@ -35,7 +35,7 @@ static int is_for_verifying(const json_t *jwk)
     apr_size_t i;
     int found = !ops;
 
-    if ((use && !is_text(use, "sig")) || (ops && !json_is_array(ops))) {
+    if (use && !is_text(use, "sig")) {
         return 0;
     }
     json_array_foreach(ops, i, op)
@@ -77,6 +77,7 @@ static EVP_PKEY *pkey_make(const char *type, OSSL_PARAM *params)
     EVP_PKEY *pkey = NULL;
 
     if (ctx && EVP_PKEY_fromdata_init(ctx) == 1 && EVP_PKEY_fromdata(ctx, &pkey, EVP_PKEY_PUBLIC_KEY, params) != 1) {
+        EVP_PKEY_free(pkey);
         pkey = NULL;
     }
     EVP_PKEY_CTX_free(ctx);
@@ -328,9 +329,6 @@ const char *mcp_jwk_parse(mcp_jwk_t **pjwk, const json_t *jwk, apr_pool_t *p)
     const char *reason;
 
     *pjwk = NULL;
-    if (!json_is_object(jwk)) {
-        return "not an object";
-    }
     if (kid && (!json_is_string(kid) || json_string_length(kid) > MCP_LIMIT_KID)) {
         return "kid not a string or too long";
     }

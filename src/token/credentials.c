@@ -50,8 +50,12 @@ static const char *find_comma(const char *s)
 static int is_doubled(const char *rest)
 {
     const char *comma;
-    apr_size_t len = strcspn(rest, " \t,");
+    apr_size_t len;
 
+    if (!strchr(rest, ',')) { /* the usual case, at the price of one look */
+        return 0;
+    }
+    len = strcspn(rest, " \t,");
     if (*skip_spaces(rest + len) == ',' && (!len || is_token68(rest, len))) {
         return 1;
     }

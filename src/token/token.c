@@ -133,7 +133,8 @@ mcp_status_t mcp_token_verify(mcp_token_t **ptoken, const char *token, apr_size_
     }
     /* Before the keys: a set that changes in between makes the result look old, never new. */
     result->generation = mcp_keycache_generation(result->trust->keys);
-    status = signature_check(jws, result->trust->keys, wait);
+    /* Once there has been a set, waiting is for the refresher alone: what is gone now has expired. */
+    status = signature_check(jws, result->trust->keys, result->generation ? 0 : wait);
     if (status == MCP_OK) {
         status = claims_check(result, type_of(jws->typ) == MCP_TYPE_AT_JWT, now, p);
     }

@@ -270,7 +270,7 @@ static void jwks(const options_t *o)
     int i;
 
     for (i = 0; i < o->nargs; i++) {
-        json_array_append_new(keys, must(json_loads(o->args[i], 0, NULL), "a JWK is not JSON"));
+        json_array_append_new(keys, must(json_loads(o->args[i], JSON_DECODE_ANY, NULL), "a JWK is not JSON"));
     }
     out = json_pack("{s:o}", "keys", keys);
     text = must(json_dumps(out, JSON_COMPACT), "jwks");

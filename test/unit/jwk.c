@@ -25,7 +25,7 @@ int EVP_PKEY_fromdata(EVP_PKEY_CTX *ctx, EVP_PKEY **ppkey, int selection, OSSL_P
     int (*real)(EVP_PKEY_CTX *, EVP_PKEY **, int, OSSL_PARAM *);
 
     real_find(&real, "EVP_PKEY_fromdata");
-    return fail == FAIL_FROMDATA ? -2 : real(ctx, ppkey, selection, param);
+    return real(ctx, ppkey, selection, param) == 1 && fail != FAIL_FROMDATA ? 1 : -2;
 }
 
 int EVP_PKEY_public_check(EVP_PKEY_CTX *ctx)
@@ -396,6 +396,8 @@ static void test_set_shapes(apr_pool_t *p)
     OK(set_refused("{}"), "K02 an empty object");
     OK(set_refused("{\"keys\":[]}"), "K02 no keys");
     OK(set_refused("{\"keys\":{}}"), "keys not an array");
+    OK(strcmp(mcp_keyset_parse(&set, "{\"keys\":{}}", 11), mcp_keyset_parse(&set, "{\"keys\":[]}", 11)),
+       "which is another reason than an empty one");
     OK(set_refused("{\"keys\":null}"), "keys null");
     OK(set_refused(jwk), "a single JWK");
     OK(set_refused(apr_pstrcat(p, "[", jwk, "]", NULL)), "an array of JWKs");

@@ -32,7 +32,7 @@ int EVP_MD_CTX_copy_ex(EVP_MD_CTX *out, const EVP_MD_CTX *in)
     int (*real)(EVP_MD_CTX *, const EVP_MD_CTX *);
 
     real_find(&real, "EVP_MD_CTX_copy_ex");
-    return fail == FAIL_COPY ? answer : real(out, in);
+    return real(out, in) == 1 && fail != FAIL_COPY ? 1 : answer;
 }
 
 int EVP_DigestVerify(EVP_MD_CTX *ctx, const unsigned char *sig, size_t siglen, const unsigned char *tbs, size_t tbslen)
@@ -358,6 +358,29 @@ static void test_binding(const pair_t *rsa, apr_pool_t *p)
     OK(check("PS256", signature, len, rsa->key, p) == MCP_TOKEN_SIGNATURE, "TOK-4 a PS384 signature under PS256");
 }
 
+/* RFC 7518 section 3.5: the salt is as long as the digest. */
+static void test_pss_salt(const pair_t *rsa, apr_pool_t *p)
+{
+    static const int salts[] = { 0, 20, 31, 32, 33, RSA_PSS_SALTLEN_MAX };
+    const char *input = sign_input("{\"alg\":\"PS256\"}", "{}", p);
+    unsigned char out[256];
+    apr_size_t i;
+
+    for (i = 0; i < sizeof(salts) / sizeof(salts[0]); i++) {
+        EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+        EVP_PKEY_CTX *pctx;
+        size_t len = sizeof(out);
+
+        SIGN_MUST(ctx && EVP_DigestSignInit_ex(ctx, &pctx, "SHA256", NULL, NULL, rsa->pkey, NULL) == 1 &&
+                  EVP_PKEY_CTX_set_rsa_padding(pctx, RSA_PKCS1_PSS_PADDING) == 1 &&
+                  EVP_PKEY_CTX_set_rsa_pss_saltlen(pctx, salts[i]) == 1 &&
+                  EVP_DigestSign(ctx, out, &len, (const unsigned char *)input, strlen(input)) == 1);
+        EVP_MD_CTX_free(ctx);
+        OK(check("PS256", out, len, rsa->key, p) == (salts[i] == 32 ? MCP_OK : MCP_TOKEN_SIGNATURE),
+           "TOK-6 PS256 with a salt of %d bytes", salts[i]);
+    }
+}
+
 /* Many are made until one begins with a zero byte; without it, it is the same number but not the same bytes. */
 static void test_rsa_length(const pair_t *rsa, apr_pool_t *p)
 {
@@ -424,7 +447,9 @@ static void test_ec_der(const pair_t *pair, const char *alg, apr_pool_t *p)
     memcpy(wide + 1, raw, raw_len / 2);
     memcpy(wide + 2 + raw_len / 2, raw + raw_len / 2, raw_len / 2);
     OK(check(alg, wide, raw_len + 2, pair->key, p) == MCP_TOKEN_SIGNATURE, "T08 %s with wider numbers", alg);
-    OK(check(alg, raw, raw_len, pair->key, p) == MCP_OK, "T08 %s as it should be", alg);
+    memcpy(wide, raw, raw_len);
+    OK(check(alg, wide, raw_len + 1, pair->key, p) == MCP_TOKEN_SIGNATURE, "T08 %s with a byte behind", alg);
+    OK(check(alg, wide, raw_len, pair->key, p) == MCP_OK, "T08 %s as it should be", alg);
 }
 
 static void test_faults(const pair_t *pairs, int n, apr_pool_t *p)
@@ -454,6 +479,27 @@ static void test_faults(const pair_t *pairs, int n, apr_pool_t *p)
             OK(!wrong, "T23 %s: OpenSSL fails at step %d, anything but 1 is a refusal", algs[a], step);
         }
     }
+}
+
+/* What must not depend on OpenSSL's opinion: here it says yes to everything. */
+static void test_yes(const pair_t *pair, apr_pool_t *p)
+{
+    unsigned char bytes[64] = { 0 };
+
+    fail = FAIL_VERIFY;
+    answer = 1;
+    OK(check("ES256", bytes, 64, pair->key, p) == MCP_TOKEN_SIGNATURE, "T07 r = s = 0");
+    bytes[0] = 1;
+    OK(check("ES256", bytes, 64, pair->key, p) == MCP_TOKEN_SIGNATURE, "T07 s = 0");
+    memset(bytes, 0, sizeof(bytes));
+    bytes[63] = 1;
+    OK(check("ES256", bytes, 64, pair->key, p) == MCP_TOKEN_SIGNATURE, "T07 r = 0");
+    OK(check("ES384", bytes, 64, pair->key, p) == MCP_TOKEN_SIGNATURE, "T03 TOK-4 an algorithm of another curve");
+    OK(check("RS256", bytes, 64, pair->key, p) == MCP_TOKEN_SIGNATURE, "T03 TOK-4 an algorithm of another kind of key");
+    bytes[0] = 1;
+    OK(check("ES256", bytes, 63, pair->key, p) == MCP_TOKEN_SIGNATURE, "T08 a byte short");
+    OK(check("ES256", bytes, 64, pair->key, p) == MCP_OK, "the rest is OpenSSL's");
+    fail = FAIL_NONE;
 }
 
 static void test_error_queue(const pair_t *rsa, apr_pool_t *p)
@@ -523,6 +569,7 @@ static void test(apr_pool_t *p)
     test_matrix(pairs, 6, p);
     test_foreign(pairs, p);
     test_binding(&pairs[0], p);
+    test_pss_salt(&pairs[0], p);
     test_rsa_length(&pairs[0], p);
     for (i = 0; i < 3; i++) {
         const char *alg = mcp_alg_info((mcp_alg_t)(MCP_ALG_ES256 + i))->name;
@@ -531,6 +578,7 @@ static void test(apr_pool_t *p)
         test_ec_der(&pairs[1 + i], alg, p);
     }
     test_faults(pairs, 6, p);
+    test_yes(&pairs[1], p);
     test_error_queue(&pairs[0], p);
     test_threads(&pairs[0], p);
 }

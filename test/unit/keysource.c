@@ -283,17 +283,10 @@ static void age_file(const char *path, apr_pool_t *p)
 
 static const char *temp_file(apr_pool_t *p)
 {
-    apr_file_t *file;
-    const char *dir, *path;
-    char *template;
+    const char *dir;
 
     apr_temp_dir_get(&dir, p);
-    template = apr_pstrcat(p, dir, "/mcp-keys-XXXXXX", NULL);
-    apr_file_mktemp(&file, template, APR_FOPEN_CREATE | APR_FOPEN_WRITE | APR_FOPEN_EXCL, p);
-    apr_file_name_get(&path, file);
-    path = apr_pstrdup(p, path);
-    apr_file_close(file);
-    return path;
+    return apr_psprintf(p, "%s/mcp-keys-%d", dir, (int)getpid());
 }
 
 static void from_file(apr_pool_t *p)

@@ -154,9 +154,22 @@ static void loopback(apr_pool_t *p)
 
 static void origins(apr_pool_t *p)
 {
-    static const char *const bad[] = { "",           "null",        "*",          "h",           "https://",
-                                       "https://h/", "https://h?x", "https://h#", "https://u@h", "https://h:0",
-                                       "https://h ", "://h",        "+a://h",     "https://a,b", "https://h:443/x" };
+    static const char *const bad[] = { "",
+                                       "null",
+                                       "*",
+                                       "h",
+                                       "https://",
+                                       "https://h/",
+                                       "https://h?x",
+                                       "https://h#",
+                                       "https://u@h",
+                                       "https://h:0",
+                                       "https://h ",
+                                       "://h",
+                                       "+a://h",
+                                       "1a://h",
+                                       "https://a,b",
+                                       "https://h:443/x" };
     mcp_url_t url;
     apr_size_t i;
 

@@ -15,7 +15,7 @@ sub code { status_of(keys => '/k', $_[0]) }
 
 $server->keys("/$_/jwks", $one) for @names;
 my %token = map { $_ => t($_) } @names;
-ok wait_for(12, sub { code($token{$_}) == 200 }), "R04 $_: keys are there" for @names;
+ok settles(12, 200, sub { code($token{$_}) }), "R04 $_: keys are there" for @names;
 
 # All at once. Each faulty answer has the new key in it where it can: nothing of it may be taken.
 $server->clear;
@@ -48,7 +48,7 @@ is $server->count('/target'), 0, 'R04 no redirect is followed';
     # Meanwhile the healthy one is refreshed, and answers at once.
     my $n = $server->count('/good/jwks');
     $server->keys('/good/jwks', $two);
-    ok wait_for(10, sub { code(t('good', 'two', 'ec256_b')) == 200 }), 'R22 an issuer beside thirteen broken ones gets its new key';
+    ok settles(10, 200, sub { code(t('good', 'two', 'ec256_b')) }), 'R22 an issuer beside thirteen broken ones gets its new key';
     cmp_ok $server->count('/good/jwks'), '>', $n, 'R22 by a refresh';
     my $slowest = 0;
     for (1 .. 20) {
@@ -65,5 +65,5 @@ is $server->count('/target'), 0, 'R04 no redirect is followed';
 }
 
 $server->keys("/$_/jwks", $two) for @names;
-ok wait_for(25, sub { code(t($_, 'two', 'ec256_b')) == 200 }), "R04 $_: it recovers" for @names;
+ok settles(25, 200, sub { code(t($_, 'two', 'ec256_b')) }), "R04 $_: it recovers" for @names;
 done_testing;

@@ -8,9 +8,10 @@ plan skip_all => 'mod_ssl is not there' unless eval { port('keys_tls_good') };
 
 sub t { token(aud => 'https://mcp.test/k', iss => "https://$_[0].tls.test") }
 ok wait_for(12, sub { status_of(keys => '/k', t('good')) == 200 }), 'KEY-3 keys over https, certificate verified by McpOAuthCACertificateFile';
-is status_of(keys => '/k', t('unknown-ca')), 503, 'KEY-3 unknown certificate authority';
-is status_of(keys => '/k', t('wrong-name')), 503, 'KEY-3 certificate of another name';
-is status_of(keys => '/k', t('expired')), 503, 'KEY-3 expired certificate';
+my @codes = statuses_of(keys => '/k', map { t($_) } qw(unknown-ca wrong-name expired));
+is $codes[0], 503, 'KEY-3 unknown certificate authority';
+is $codes[1], 503, 'KEY-3 certificate of another name';
+is $codes[2], 503, 'KEY-3 expired certificate';
 my $log = slurp(MCP::Test::log_file('error_log'));
 like $log, qr/certificate|SSL|TLS/i, 'KEY-3 the log says why';
 done_testing;

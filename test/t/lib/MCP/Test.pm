@@ -25,8 +25,8 @@ our @EXPORT = (
     @Test::More::EXPORT,
     qw(vars port slurp write_file json json_text mint made jwk jwks_text key_text public_key token sign_text
         hmac_token claims_of b64 unb64 now http rpc rpc_body header headers challenge answers_json
-        connection wait_for log_mark log_since access_since status_of is_status
-        accepts refuses)
+        connection wait_for settles log_mark log_since access_since status_of is_status
+        accepts refuses statuses_of)
 );
 
 our $ISS  = 'https://as.test';
@@ -375,6 +375,13 @@ sub refuses {
     return $r;
 }
 
+# The same for several tokens at once, each on a connection of its own: answers that take their time take it together.
+sub statuses_of {
+    my ($where, $path, @tokens) = @_;
+    my @conns = map { connection($where)->send(request_text($where, GET => $path, token => $_)) } @tokens;
+    return map { $_->answer('GET')->{code} } @conns;
+}
+
 # --- time and logs -----------------------------------------------------------------------------------
 
 # Calls the code until it returns true, at most SECONDS; the value, or undef.
@@ -387,6 +394,18 @@ sub wait_for {
         return undef if time > $deadline;
         sleep($step // 0.1);
     }
+}
+
+# True once the code gives what is wanted many times in a row: every child of httpd has a state of its own.
+sub settles {
+    my ($seconds, $want, $code) = @_;
+    my $deadline = time + $seconds;
+    for (my $n = 0; $n < 10;) {
+        $n = $code->() eq $want ? $n + 1 : 0;
+        return 0 if !$n && time > $deadline;
+        sleep 0.1 unless $n;
+    }
+    return 1;
 }
 
 sub log_file { vars('t_logs') . "/$_[0]" }
