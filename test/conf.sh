@@ -46,6 +46,7 @@ END
 
 for f in "$top"/conf/*.conf "$top"/conf/examples/*.conf; do
     [ -f "$f" ] || continue
+    grep -qE '^[[:space:]]*McpOAuth[[:space:]]+On' "$f" || { echo "not ok - $f protects nothing"; bad=1; }
     check "${f#"$top"/} as shipped" "$f"
 done
 [ $n -gt 0 ] || { echo "not ok - no file found in $top/conf"; exit 1; }

@@ -46,7 +46,6 @@ prepare() {
     need_build_tools
     need libapache2-mod-perl2 perl -MApache::TestRun -e1
     need libwww-perl perl -MLWP::UserAgent -e1
-    need clang-format has_command clang-format
     need curl has_command curl
     need openssl has_command openssl
     need nghttp2-client has_command nghttp
@@ -65,6 +64,9 @@ prepare() {
     mkdir -p "$build" || die "cannot create $build; choose another directory with MCP_TEST_DIR"
     build=$(cd "$build" && pwd)
     check_reachable "$build" MCP_TEST_DIR
+    # Releases of clang-format differ in what they think right; distributions have different ones.
+    python_environment "$build/clang-format" clang-format==14.0.6
+    export CLANG_FORMAT=$build/clang-format/bin/clang-format
     build_module "$build"
 }
 

@@ -94,7 +94,7 @@ static int to_native(unsigned char *bytes, apr_size_t len)
     return ok;
 }
 
-/* Moduli of a broken generator (CVE-2017-15361) are a power of 65537 modulo each small prime; others hardly ever are. */
+/* A broken generator's moduli (CVE-2017-15361) are a power of 65537 modulo each small prime; others hardly ever are. */
 static int is_roca(const unsigned char *n, apr_size_t len)
 {
     static const unsigned char primes[] = { 3,   5,   7,   11,  13,  17,  19,  23,  29,  31,  37,  41,  43,

@@ -15,11 +15,11 @@ typedef struct mcp_jwk_t {
     EVP_MD_CTX *verifiers[MCP_ALG_COUNT]; /* prepared for each of algs, else NULL; immutable, copied for each use */
 } mcp_jwk_t;
 
-/* Makes a verification key of a JWK. Returns NULL and sets *pjwk (in p, OpenSSL's part freed by cleanup of p), or returns
- * the reason why the key is to be left out (static text, RFC 7517 section 5): unknown kty, crv or alg; "use" other than
+/* Makes a verification key of a JWK. Returns NULL and sets *pjwk (in p, OpenSSL's part freed by cleanup of p), or the
+ * reason why the key is to be left out (static text, RFC 7517 section 5): unknown kty, crv or alg; "use" other than
  * "sig"; "key_ops" without "verify"; a kid that is no string or too long; RSA below 2048 or above 8192 bits, an even
- * modulus or one of the ROCA generator (CVE-2017-15361), an exponent that is even, below 3 or over 64 bits; EC coordinates
- * of the wrong length or not on the curve, an Edwards key of the wrong length; kty "oct"; not an object.
+ * modulus or one of the ROCA generator (CVE-2017-15361), an exponent that is even, below 3 or over 64 bits; EC
+ * coordinates of the wrong length or not on the curve, an Edwards key of the wrong length; kty "oct"; not an object.
  * A member "d" is ignored: only the public part is loaded. Of x5c, x5u nothing is used. */
 const char *mcp_jwk_parse(mcp_jwk_t **pjwk, const json_t *jwk, apr_pool_t *p);
 

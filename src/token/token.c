@@ -67,6 +67,13 @@ static int text_get(const char **ptext, const json_t *claims, const char *name)
     return !value || json_is_string(value);
 }
 
+/* What RFC 9068 section 2.2 requires beyond what every token needs. */
+static int has_profile_claims(const json_t *claims)
+{
+    return json_is_string(json_object_get(claims, "sub")) && json_is_string(json_object_get(claims, "client_id")) &&
+           json_is_string(json_object_get(claims, "jti")) && json_object_get(claims, "iat");
+}
+
 static mcp_status_t claims_check(mcp_token_t *token, int at_jwt, apr_time_t now, apr_pool_t *p)
 {
     const mcp_trust_t *trust = token->trust;
@@ -84,7 +91,8 @@ static mcp_status_t claims_check(mcp_token_t *token, int at_jwt, apr_time_t now,
         return status;
     }
     if (!text_get(&token->sub, token->claims, "sub") || !text_get(&client_id, token->claims, "client_id") ||
-        !text_get(&azp, token->claims, "azp")) {
+        !text_get(&azp, token->claims, "azp") ||
+        (trust->types == MCP_TYPE_AT_JWT && !has_profile_claims(token->claims))) {
         return MCP_TOKEN_CLAIMS;
     }
     token->client = client_id ? client_id : azp;

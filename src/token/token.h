@@ -20,20 +20,20 @@ typedef struct mcp_trust_t {
     const apr_array_header_t *audiences; /* const char *, at least one */
     int hierarchical;                    /* see mcp_claims_check_audience */
     mcp_algs_t algs;
-    int types;                           /* MCP_TYPE_* */
+    int types; /* MCP_TYPE_* */
     apr_interval_time_t skew;
-    mcp_keycache_t *keys;                /* of this issuer alone */
+    mcp_keycache_t *keys; /* of this issuer alone */
 } mcp_trust_t;
 
 typedef struct mcp_token_t {
-    json_t *claims;             /* the verified claims set */
-    const mcp_trust_t *trust;   /* whose token it is */
-    const char *kid;            /* of the header, NULL for none */
-    const char *sub;            /* string or NULL */
-    const char *client;         /* client_id, else azp; NULL for none (RFC 9068 section 2.2, OpenID Connect) */
-    apr_time_t not_after;       /* mcp_times_t */
+    json_t *claims;           /* the verified claims set */
+    const mcp_trust_t *trust; /* whose token it is */
+    const char *kid;          /* of the header, NULL for none */
+    const char *sub;          /* string or NULL */
+    const char *client;       /* client_id, else azp; NULL for none (RFC 9068 section 2.2, OpenID Connect) */
+    apr_time_t not_after;     /* mcp_times_t */
     apr_time_t not_before;
-    apr_uint32_t generation;    /* of trust->keys, read before the keys were taken */
+    apr_uint32_t generation; /* of trust->keys, read before the keys were taken */
 } mcp_token_t;
 
 /* Verifies a token of len bytes against trusts (const mcp_trust_t *). now: wall clock. wait: how long to wait for an
@@ -41,7 +41,8 @@ typedef struct mcp_token_t {
  * Order: parse (MCP_TOKEN_MALFORMED, _HEADER, _CRITICAL, _ALGORITHM), payload a strict JSON object with a string iss
  * (MCP_TOKEN_CLAIMS), issuer trusted (MCP_TOKEN_ISSUER), alg allowed (MCP_TOKEN_ALGORITHM), typ accepted (MCP_TOKEN_TYPE),
  * keys (MCP_KEYS_UNAVAILABLE, MCP_TOKEN_KEY_UNKNOWN), signature (MCP_TOKEN_SIGNATURE), then the claims as token/claims.h
- * says: kind, times, audience; sub, client_id and azp must be strings when present (MCP_TOKEN_CLAIMS). Without a kid
+ * says: kind, times, audience; sub, client_id and azp must be strings when present, and where only at+jwt is accepted all
+ * of sub, client_id, iat and jti must be there (RFC 9068 section 2.2) (MCP_TOKEN_CLAIMS). Without a kid
  * every key that fits the alg is tried, at most MCP_LIMIT_CANDIDATES. */
 mcp_status_t mcp_token_verify(mcp_token_t **ptoken, const char *token, apr_size_t len, const apr_array_header_t *trusts,
                               apr_time_t now, apr_interval_time_t wait, apr_pool_t *p);

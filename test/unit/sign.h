@@ -115,7 +115,7 @@ static inline const char *sign_keyset(apr_pool_t *p, ...)
     return apr_pstrcat(p, "{\"keys\":[", text, "]}", NULL);
 }
 
-/* What OpenSSL itself gives: DER for EC. alg decides digest and padding, only its look matters ("RS256" … "EdDSA"). */
+/* What OpenSSL itself gives: DER for EC. alg decides digest and padding, only its look matters ("RS256", "EdDSA"). */
 static inline unsigned char *sign_openssl(size_t *plen, EVP_PKEY *pkey, const char *alg, const char *input,
                                           apr_pool_t *p)
 {

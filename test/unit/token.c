@@ -149,6 +149,26 @@ static void test_typ(world_t *w)
     w->trust.types = MCP_TYPES_DEFAULT;
 }
 
+static void test_profile(world_t *w)
+{
+    static const char *const members[] = { ",\"sub\":\"s\"", ",\"client_id\":\"c\"", ",\"jti\":\"j\"", ",\"iat\":1" };
+    int i, j;
+
+    for (i = 0; i <= 4; i++) {
+        const char *some = "", *token;
+
+        for (j = 0; j < 4; j++) {
+            some = j == i ? some : apr_pstrcat(w->p, some, members[j], NULL);
+        }
+        token = sign_token(w->rsa, "RS256", head(w, "RS256", "rsa"), claims(w, some), w->p);
+        w->trust.types = MCP_TYPE_AT_JWT;
+        OK(verify(w, token) == (i == 4 ? MCP_OK : MCP_TOKEN_CLAIMS),
+           "TOK-8 only at+jwt accepted, claim %d of 4 missing", i);
+        w->trust.types = MCP_TYPES_DEFAULT;
+        OK(verify(w, token) == MCP_OK, "TOK-8 the lenient mode does without it");
+    }
+}
+
 static void test_kinds(const world_t *w)
 {
     const char *nonce = claims(w, ",\"nonce\":\"n\"");
@@ -561,6 +581,7 @@ static void test(apr_pool_t *p)
     test_result(&w);
     test_table_header(&w);
     test_typ(&w);
+    test_profile(&w);
     test_kinds(&w);
     test_table_times(&w);
     test_table_payload(&w);

@@ -66,6 +66,9 @@ is $backend->accepts, 0, 'H07 the backend knows nothing of that either';
 
 # --- mod_cache
 $backend->clear;
+ask('/opencache/x') for 1, 2;
+is scalar($backend->requests), 1, 'mod_cache: it does keep what is not protected';
+$backend->clear;
 my $t = to('/cached');
 is ask('/cached/x')->{code}, 401, 'mod_cache: no token first';
 for my $round (1, 2) {

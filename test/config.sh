@@ -1,0 +1,1006 @@
+#!/bin/sh
+# Golden tests of the configuration (threats R23): whatever would not protect stops the start, and the message names the
+# file, the line, the directive, what is wrong and what to write instead. Each case runs "httpd -t" on a file of its own.
+set -u
+[ -f "$MODULE_SO" ] || { echo "not built: $MODULE_SO"; exit 99; }
+case $MODULE_SO in /*) ;; *) MODULE_SO=$PWD/$MODULE_SO ;; esac
+tmp=$PWD/test/run-config
+rm -rf "$tmp"
+mkdir -p "$tmp/htdocs" || exit 99
+ok=0 not_ok=0
+
+# Key files and certificates; a good set is made here, the bad ones need no key.
+[ -x "${MCP_MINT:-}" ] || { echo "not built: ${MCP_MINT:-MCP_MINT}"; exit 99; }
+"$MCP_MINT" keygen p256 "$tmp/key.pem" && "$MCP_MINT" jwks "$("$MCP_MINT" jwk "$tmp/key.pem" --kid a)" >"$tmp/jwks.json" || exit 99
+: >"$tmp/empty.json"
+echo '{"keys":' >"$tmp/garbage.json"
+echo '{"keys":[]}' >"$tmp/nokeys.json"
+echo '{"keys":[{"kty":"oct","kid":"a","alg":"HS256","k":"c2VjcmV0"}]}' >"$tmp/secret.json"
+: >"$tmp/ca.pem"
+static=$("$HTTPD" -l)
+module() { # module NAME...   LoadModule lines of those that are not built in
+    for m; do
+        case $static in *mod_$m.c* | *" ${m#mpm_}.c"*) continue ;; esac
+        echo "LoadModule ${m}_module $HTTPD_LIBEXECDIR/mod_$m.so"
+    done
+}
+# Kept apart from the file under test, so that its line numbers are its own.
+cat >"$tmp/base.conf" <<END
+ServerRoot "$tmp"
+DefaultRuntimeDir "$tmp"
+PidFile "$tmp/httpd.pid"
+ErrorLog "$tmp/error_log"
+Listen 127.0.0.1:1
+DocumentRoot "$tmp/htdocs"
+$(module mpm_event unixd authn_core authz_core alias proxy watchdog)
+LoadModule mcp_oauth_module "$MODULE_SO"
+ServerName \${SERVER_NAME}
+Include "$tmp/case.conf"
+END
+
+report() { # report GOOD NAME   with the file and what httpd said when it is bad
+    if [ "$1" = 1 ]; then
+        ok=$((ok + 1))
+        printf 'ok %d - %s\n' $((ok + not_ok)) "$2"
+    else
+        not_ok=$((not_ok + 1))
+        printf 'not ok %d - %s\n' $((ok + not_ok)) "$2"
+        sed 's/^/#     /' "$tmp/case.conf"
+        echo "# status $status, $why"
+        printf '%s\n' "$out" | sed 's/^/# /'
+    fi
+}
+
+# The case on standard input; the line to blame begins with @, which is taken away. ServerName comes from $server_name.
+run() {
+    sed "s:%TMP%:$tmp:g" >"$tmp/case.in"
+    line=$(grep -n '^[[:space:]]*@' "$tmp/case.in" | cut -d: -f1 | head -1)
+    directive=$(sed -n 's/^[[:space:]]*@<\{0,1\}\([A-Za-z]*\).*/\1/p' "$tmp/case.in" | head -1)
+    sed 's/^\([[:space:]]*\)@/\1/' "$tmp/case.in" >"$tmp/case.conf"
+    status=0
+    out=$(SERVER_NAME=${server_name:-https://mcp.example.com:443} "$HTTPD" -t -f "$tmp/base.conf" 2>&1) || status=$?
+    why=
+}
+
+# bad NAME TEXT... <case   exit status 1, the place, the directive, and each TEXT
+bad() {
+    name=$1; shift
+    run
+    [ -n "$line" ] || { echo "not ok - $name: no line to blame in the case"; exit 1; }
+    [ "$status" = 1 ] || why="$why status is not 1;"
+    case $out in
+        *" line $line of $tmp/case.conf:"* | *": $tmp/case.conf:$line: "*) ;;
+        *) why="$why file and line $line are not named;" ;;
+    esac
+    case $out in *"$directive"*) ;; *) why="$why $directive is not named;" ;; esac
+    for text; do
+        case $out in *"$text"*) ;; *) why="$why \"$text\" is not said;" ;; esac
+    done
+    case $out in *'\xe2'*) why="$why bytes that the log cannot show;" ;; esac
+    report "$([ -z "$why" ] && echo 1)" "$name"
+}
+
+# good NAME [TEXT...] <case   accepted; without TEXT also without a remark
+good() {
+    name=$1; shift
+    run
+    [ "$status" = 0 ] || why="$why status is not 0;"
+    case $out in *'Syntax OK'*) ;; *) why="$why it does not say Syntax OK;" ;; esac
+    if [ $# = 0 ]; then
+        case $out in *MCP0*) why="$why there is a remark;" ;; esac
+    fi
+    for text; do
+        case $out in *"$text"*) ;; *) why="$why \"$text\" is not said;" ;; esac
+    done
+    report "$([ -z "$why" ] && echo 1)" "$name"
+}
+
+# Tables: one case per line, "DIRECTIVE ARGUMENTS => TEXT" or, for good ones, "DIRECTIVE ARGUMENTS".
+ISSUER=https://sso.example.com/realms/mcp
+in_location() { printf '<Location "/mcp">\n    McpOAuth On\n    McpOAuthIssuer %s\n    %s\n</Location>\n' $ISSUER "$1"; }
+in_section() { printf '<McpOAuthIssuer "%s">\n    %s\n</McpOAuthIssuer>\n<Location "/mcp">\n    McpOAuth On\n    McpOAuthIssuer %s\n</Location>\n' $ISSUER "$1" $ISSUER; }
+in_server() { printf '%s\n<Location "/mcp">\n    McpOAuth On\n    McpOAuthIssuer %s\n</Location>\n' "$1" $ISSUER; }
+tested=" "
+all_bad() { # all_bad WHERE <table
+    while IFS= read -r row; do
+        [ -n "$row" ] || continue
+        case $row in *' => '*) ;; *) echo "not ok - no text in: $row"; exit 1 ;; esac
+        "in_$1" "@${row% => *}" >"$tmp/row"
+        bad "$1: ${row% => *}" "${row#* => }" <"$tmp/row"
+        tested="$tested${row%% *} "
+    done
+}
+all_good() {
+    while IFS= read -r row; do
+        [ -n "$row" ] || continue
+        "in_$1" "$row" >"$tmp/row"
+        good "$1: $row" <"$tmp/row"
+    done
+}
+
+# --- the smallest useful configuration, and its parts ---------------------------------------------------------------
+good 'two directives are enough' <<END
+<Location "/mcp">
+    McpOAuth        On
+    McpOAuthIssuer  https://sso.example.com/realms/mcp
+    ProxyPass       http://127.0.0.1:3001/mcp flushpackets=on
+</Location>
+END
+good 'the module without a directive of its own' <<END
+# nothing
+END
+good 'an issuer described and used by nobody' <<END
+<McpOAuthIssuer "https://sso.example.com">
+    McpOAuthClockSkew 5s
+</McpOAuthIssuer>
+END
+bad 'no issuer' 'no issuer is trusted here; write McpOAuthIssuer' <<END
+<Location "/mcp">
+    @McpOAuth On
+</Location>
+END
+bad 'no issuer inside either' 'no issuer is trusted here; write McpOAuthIssuer' <<END
+<Location "/mcp">
+    @McpOAuth On
+    McpOAuthRequireScope a
+</Location>
+<Location "/mcp/inner">
+    McpOAuth On
+    McpOAuthIssuer https://sso.example.com
+</Location>
+END
+bad 'a pattern without an issuer' 'no issuer is trusted here' <<END
+<LocationMatch "^/mcp[0-9]">
+    @McpOAuth On
+    McpOAuthResource https://mcp.example.com/mcp
+</LocationMatch>
+END
+bad 'issuers in one virtual host help no other' 'no issuer is trusted here' <<END
+<VirtualHost 127.0.0.1:1>
+    ServerName https://one.example.com:443
+    McpOAuthIssuer https://sso.example.com
+</VirtualHost>
+<VirtualHost 127.0.0.1:2>
+    ServerName https://two.example.com:443
+    <Location "/mcp">
+        @McpOAuth On
+    </Location>
+</VirtualHost>
+END
+good 'a location that is set up and switched off needs no issuer' 'MCP0952' <<END
+<Location "/mcp">
+    McpOAuthRequireScope a
+</Location>
+END
+good 'McpOAuth Off needs nothing' <<END
+<Location "/mcp">
+    McpOAuth Off
+</Location>
+END
+
+# --- all contradictions at once ------------------------------------------------------------------------------------
+bad 'every location that would not protect is named in one go' '/case.conf:5: McpOAuth: no issuer' <<END
+<Location "/one">
+    @McpOAuth On
+</Location>
+<Location "/two">
+    McpOAuth On
+</Location>
+END
+
+# --- location directives: bad values -------------------------------------------------------------------------------
+all_bad location <<'END'
+McpOAuth maybe => McpOAuth must be On or Off
+McpOAuth => McpOAuth must be On or Off
+McpOAuthIssuer => McpOAuthIssuer needs the issuer of the tokens, such as https://
+McpOAuthIssuer "" => McpOAuthIssuer needs 
+McpOAuthIssuer "" x => McpOAuthIssuer has an empty argument
+McpOAuthResource => McpOAuthResource takes one argument
+McpOAuthResource /mcp => is not an absolute URL; write the URL that clients call
+McpOAuthResource mcp.example.com/mcp => is not an absolute URL
+McpOAuthResource ftp://mcp.example.com/mcp => is not an absolute URL
+McpOAuthResource https:///mcp => is not an absolute URL
+McpOAuthResource https://user@mcp.example.com/mcp => is not an absolute URL
+McpOAuthResource "https://mcp.example.com/a b" => is not an absolute URL
+McpOAuthResource https://mcp.example.com:0/mcp => is not an absolute URL
+McpOAuthResource https://mcp.example.com:65536/mcp => is not an absolute URL
+McpOAuthResource https://mcp.example.com/mcp#part => must have no fragment
+McpOAuthResource https://mcp.example.com/mcp# => must have no fragment
+McpOAuthResource https://mcp.example.com/mcp?x=1 => must have no query
+McpOAuthResource https://mcp.example.com/mcp? => must have no query
+McpOAuthResource http://mcp.example.com/mcp => must be https; plain http is for loopback hosts only
+McpOAuthResource http://127.0.0.1.example.com/mcp => must be https
+McpOAuthResource https://one.example.com https://two.example.com => McpOAuthResource takes one argument
+McpOAuthAudience => McpOAuthAudience needs the aud value
+McpOAuthAudience "" => McpOAuthAudience needs 
+McpOAuthAudience "" x => McpOAuthAudience has an empty argument
+McpOAuthAudience api://one "" api://two => McpOAuthAudience has an empty argument
+McpOAuthAudienceMatch => McpOAuthAudienceMatch takes one argument
+McpOAuthAudienceMatch prefix => write exact or hierarchical
+McpOAuthAuthorizedParty => McpOAuthAuthorizedParty needs at least one value
+McpOAuthAuthorizedParty "" => McpOAuthAuthorizedParty needs 
+McpOAuthAuthorizedParty "" x => McpOAuthAuthorizedParty has an empty argument
+McpOAuthRequireScope => McpOAuthRequireScope needs at least one scope
+McpOAuthRequireScope "" => McpOAuthRequireScope needs 
+McpOAuthRequireScope "" x => McpOAuthRequireScope has an empty argument
+McpOAuthRequireScope "mcp:read mcp:write" => is not a scope: no spaces
+McpOAuthRequireScope a"b => is not a scope
+McpOAuthRequireScope a\b => is not a scope
+McpOAuthRequireScope größe => is not a scope
+McpOAuthRequireClaim => McpOAuthRequireClaim needs a claim path and at least one value
+McpOAuthRequireClaim realm_access.roles => McpOAuthRequireClaim needs a claim path and at least one value
+McpOAuthRequireClaim .roles admin => is not a claim path; write names with dots between
+McpOAuthRequireClaim roles. admin => is not a claim path
+McpOAuthRequireClaim a..b admin => is not a claim path
+McpOAuthRequireClaim 'a\q' admin => is not a claim path
+McpOAuthRequireClaim "" admin => McpOAuthRequireClaim has an empty argument
+McpOAuthRequireClaim roles "" => McpOAuthRequireClaim needs a claim path and at least one value
+McpOAuthRequireClaim roles "" x => McpOAuthRequireClaim has an empty argument
+McpOAuthScopesSupported => McpOAuthScopesSupported needs at least one scope
+McpOAuthScopesSupported "a b" => is not a scope
+McpOAuthChallengeScope => McpOAuthChallengeScope needs at least one scope
+McpOAuthChallengeScope "a b" => is not a scope
+McpOAuthMetadata => McpOAuthMetadata takes two arguments
+McpOAuthMetadata resource_name => McpOAuthMetadata takes two arguments
+McpOAuthMetadata "" x => McpOAuthMetadata takes two arguments
+McpOAuthMetadata resource https://other.example.com => is written by another directive
+McpOAuthMetadata authorization_servers "[]" => is written by another directive
+McpOAuthMetadata scopes_supported "[]" => is written by another directive
+McpOAuthMetadata bearer_methods_supported "[]" => is written by another directive
+McpOAuthMetadataPath => McpOAuthMetadataPath takes one argument
+McpOAuthMetadataPath / => is not a plain absolute path; write one such as /.well-known/
+McpOAuthMetadataPath well-known => is not a plain absolute path
+McpOAuthMetadataPath /well-known/ => is not a plain absolute path
+McpOAuthMetadataPath /a/../b => is not a plain absolute path
+McpOAuthMetadataPath /a//b => is not a plain absolute path
+McpOAuthMetadataPath /a?b => is not a plain absolute path
+McpOAuthMetadataPath /a%62 => is not a plain absolute path
+McpOAuthMetadataPath https://mcp.example.com/x => is not a plain absolute path
+McpOAuthTokenHeader => McpOAuthTokenHeader takes one argument
+McpOAuthTokenHeader "" => McpOAuthTokenHeader takes one argument
+McpOAuthTokenHeader "X Token" => is not the name of a header field; write one such as
+McpOAuthTokenHeader X-Token: => is not the name of a header field
+McpOAuthTokenHeader Connection => has a meaning of its own; write another name
+McpOAuthTokenHeader content-length => has a meaning of its own
+McpOAuthTokenHeader Mcp-Session-Id => has a meaning of its own
+McpOAuthForwardToken maybe => McpOAuthForwardToken must be On or Off
+McpOAuthForwardClaim => McpOAuthForwardClaim takes two arguments
+McpOAuthForwardClaim sub => McpOAuthForwardClaim takes two arguments
+McpOAuthForwardClaim a..b X-User => is not a claim path
+McpOAuthForwardClaim sub "X User" => is not the name of a header field
+McpOAuthForwardClaim sub Host => has a meaning of its own
+McpOAuthForwardClaim sub Transfer-Encoding => has a meaning of its own
+McpOAuthForwardClaim sub mcp-name => has a meaning of its own
+McpOAuthRemoteUser => McpOAuthRemoteUser takes one argument
+McpOAuthRemoteUser "" => McpOAuthRemoteUser takes one argument
+McpOAuthRemoteUser . => is not a claim path
+McpOAuthRemoteUser a. => is not a claim path
+McpOAuthOrigin => McpOAuthOrigin needs origins such as https://app.example.com, or *
+McpOAuthOrigin app.example.com => is not an origin; write scheme://host
+McpOAuthOrigin https://app.example.com/ => is not an origin
+McpOAuthOrigin https://app.example.com/page => is not an origin
+McpOAuthOrigin null => is not an origin
+McpOAuthOrigin https://*.example.com => is not an origin
+McpOAuthOrigin "" => McpOAuthOrigin needs 
+McpOAuthOrigin "" x => McpOAuthOrigin has an empty argument
+McpOAuthInspect maybe => McpOAuthInspect must be On or Off
+McpOAuthMaxBody => McpOAuthMaxBody takes one argument
+McpOAuthMaxBody 0 => is not a size from 1 to 2047M; write bytes, or 512K, or 1M
+McpOAuthMaxBody -1 => is not a size
+McpOAuthMaxBody 1G => is not a size
+McpOAuthMaxBody 1MB => is not a size
+McpOAuthMaxBody 2048M => is not a size
+McpOAuthMaxBody 99999999999999999999 => is not a size
+McpOAuthMaxBody lots => is not a size
+McpOAuthMaxDepth => McpOAuthMaxDepth takes one argument
+McpOAuthMaxDepth 0 => is not a number from 1 to 1024; write one such as 64
+McpOAuthMaxDepth -1 => is not a number
+McpOAuthMaxDepth 1025 => is not a number
+McpOAuthMaxDepth 64x => is not a number
+McpOAuthMaxDepth 99999999999999999999 => is not a number
+McpOAuthACL => McpOAuthACL takes one argument
+McpOAuthACL maybe => write On, Off or Shadow
+McpOAuthScopeClaim => McpOAuthScopeClaim needs a claim path such as scope
+McpOAuthScopeClaim a..b => is not a claim path
+McpOAuthScopeClaim "" => McpOAuthScopeClaim needs 
+McpOAuthScopeClaim "" x => McpOAuthScopeClaim has an empty argument
+McpOAuthACLClaim => McpOAuthACLClaim needs a claim path
+McpOAuthACLClaim .a => is not a claim path
+McpOAuthAllow => McpOAuthAllow needs the values that are needed, or *, and at least one operation
+McpOAuthAllow mcp:tools => McpOAuthAllow needs the values that are needed, or *, and at least one operation
+McpOAuthAllow "" tools/list => McpOAuthAllow has an empty argument
+McpOAuthAllow "  " tools/list => McpOAuthAllow names no value
+McpOAuthAllow * "" => McpOAuthAllow needs the values
+McpOAuthAllow * "" tools/list => McpOAuthAllow has an empty argument
+McpOAuthAllow * @everything => is no group; write one of @session @list @tools
+McpOAuthAllow * @ => is no group; write one of
+McpOAuthAllow * @Session => is no group; write one of
+McpOAuthAllow * HEAD => write GET, which covers HEAD
+McpOAuthAllow * POST => "POST" is no operation
+McpOAuthAllow * OPTIONS => "OPTIONS" is no operation
+McpOAuthAllow * tool: => has nothing after ':'
+McpOAuthAllow * tools/call: => has nothing after ':'; write "tools/call:*" for every object
+McpOAuthAllow * :add => has nothing before ':'
+McpOAuthAllow * tools:add => write "tool:add"
+McpOAuthAllow * Tool:add => write "tool:add"
+McpOAuthAllow * task:1 => write "tasks/*:1"
+McpOAuthAllow * file:///docs => write "resource:file:///docs"
+McpOAuthAllow * tool:a\b => write \* for a star and \\ for a backslash
+McpOAuthImplies => McpOAuthImplies needs a value and at least one that it implies
+McpOAuthImplies files:admin => McpOAuthImplies needs a value and at least one that it implies
+McpOAuthImplies "a b" c => is not one value; write one value per argument
+McpOAuthImplies a "b c" => is not one value
+McpOAuthImplies a * => is not one value
+McpOAuthImplies a "" => McpOAuthImplies needs a value
+McpOAuthImplies a "" b => McpOAuthImplies has an empty argument
+END
+printf '<Location "/mcp">\n    @McpOAuthRequireScope "a\tb"\n</Location>\n' >"$tmp/row"
+bad 'a control character in a scope' 'control characters' <"$tmp/row"
+printf '<Location "/mcp">\n    @McpOAuthAudience "a\tb"\n</Location>\n' >"$tmp/row"
+bad 'a control character in an audience' 'control characters' <"$tmp/row"
+
+# --- location directives: good values ------------------------------------------------------------------------------
+all_good location <<'END'
+McpOAuth on
+McpOAuthIssuer https://two.example.com
+McpOAuthIssuer http://127.0.0.1:8080/realms/mcp http://localhost/x http://[::1]:9000
+McpOAuthResource https://mcp.example.com
+McpOAuthResource https://mcp.example.com/
+McpOAuthResource https://mcp.example.com:8443/a/b
+McpOAuthResource http://localhost:8000/mcp
+McpOAuthResource http://127.0.0.2/mcp
+McpOAuthResource http://[::1]:8000/mcp
+McpOAuthAudience api://one urn:two 3
+McpOAuthAudienceMatch Hierarchical
+McpOAuthAudienceMatch exact
+McpOAuthAuthorizedParty agent https://client.example.com/client.json
+McpOAuthRequireScope mcp:read mcp:write
+McpOAuthRequireClaim realm_access.roles admin "two words"
+McpOAuthRequireClaim 'https://ns\.example\.com/x.level' high
+McpOAuthScopesSupported mcp:read
+McpOAuthChallengeScope mcp:read
+McpOAuthMetadata resource_name "Example server"
+McpOAuthMetadata resource_name#de Beispiel
+McpOAuthMetadata tls_client_certificate_bound_access_tokens false
+McpOAuthMetadata x '{"a":[1,2]}'
+McpOAuthMetadata x '{"a":'
+McpOAuthMetadataPath /oauth-metadata
+McpOAuthTokenHeader X-Access-Token
+McpOAuthForwardToken On
+McpOAuthForwardClaim realm_access.roles X-Mcp-Roles
+McpOAuthRemoteUser preferred_username
+McpOAuthOrigin *
+McpOAuthOrigin https://app.example.com http://localhost:6274 vscode-webview://panel
+McpOAuthInspect Off
+McpOAuthMaxBody 1
+McpOAuthMaxBody 512k
+McpOAuthMaxBody 2047M
+McpOAuthMaxDepth 1
+McpOAuthMaxDepth 1024
+McpOAuthACL on
+McpOAuthACL off
+McpOAuthACL shadow
+McpOAuthScopeClaim scp permissions.list
+McpOAuthACLClaim realm_access.roles
+McpOAuthAllow * *
+McpOAuthAllow "mcp:tools mcp:admin" tools/list tools/call:add tool:a* resource:file:///docs/* prompt:x resources/read:ui://*
+McpOAuthAllow * @session @list @tools @resources @prompts @tasks @completion
+McpOAuthAllow * GET DELETE response notifications/* tool:\* tool:a\\\\b tasks/*:1
+McpOAuthImplies files:admin files:write files:read
+END
+good 'a method that no revision knows is a remark' 'MCP0951' "$tmp/case.conf:4: McpOAuthAllow" 'no MCP revision knows the method "tools/cal"' <<END
+<Location "/mcp">
+    McpOAuth On
+    McpOAuthIssuer https://sso.example.com
+    McpOAuthAllow * tools/cal
+</Location>
+END
+good 'an object of a method that has none is a remark' 'MCP0951' 'names no object, so this allows nothing' <<END
+<Location "/mcp">
+    McpOAuth On
+    McpOAuthIssuer https://sso.example.com
+    McpOAuthAllow * tools/list:add
+</Location>
+END
+
+words=$(i=1; while [ $i -le 65 ]; do printf ' w%d' $i; i=$((i + 1)); done)
+printf '<Location "/mcp">\n    @McpOAuthRequireScope%s\n</Location>\n' "$words" >"$tmp/row"
+bad 'more arguments than httpd reads of one line: none may be lost' 'McpOAuthRequireScope' <"$tmp/row"
+
+# --- issuer directives ---------------------------------------------------------------------------------------------
+all_bad section <<'END'
+McpOAuthAuthorizationServer => McpOAuthAuthorizationServer takes one argument
+McpOAuthAuthorizationServer sso.example.com => is not an absolute http or https URL; write one such as https://
+McpOAuthAuthorizationServer https://sso.example.com/#x => is not an absolute http or https URL
+McpOAuthAuthorizationServer ldap://sso.example.com => is not an absolute http or https URL
+McpOAuthJwks => McpOAuthJwks takes one argument
+McpOAuthJwks "" => McpOAuthJwks takes one argument
+McpOAuthJwks "a b" => is empty or has blanks
+McpOAuthJwks file:jwks.json => is no key set; write an https URL, a path relative to the authorization server, or file:/path
+McpOAuthJwks ftp://sso.example.com/jwks => is no key set
+McpOAuthAudience => McpOAuthAudience needs the aud value
+McpOAuthAudience "" => McpOAuthAudience needs 
+McpOAuthAudience "" x => McpOAuthAudience has an empty argument
+McpOAuthAlgorithms => McpOAuthAlgorithms needs at least one algorithm
+McpOAuthAlgorithms none => "none" and the HS family never verify a token here
+McpOAuthAlgorithms RS256 none => 'none' is not accepted; write some of RS256
+McpOAuthAlgorithms HS256 => 'HS256' is not accepted; write some of RS256
+McpOAuthAlgorithms HS512 => 'HS512' is not accepted
+McpOAuthAlgorithms rs256 => 'rs256' is not accepted
+McpOAuthAlgorithms RS2566 => 'RS2566' is not accepted
+McpOAuthAlgorithms RSA-OAEP => 'RSA-OAEP' is not accepted
+McpOAuthAlgorithms "" => McpOAuthAlgorithms needs 
+McpOAuthAlgorithms "" x => McpOAuthAlgorithms has an empty argument
+McpOAuthTokenType => McpOAuthTokenType needs at least one of at+jwt, JWT, none
+McpOAuthTokenType id_token => is no kind of access token; write some of at+jwt, JWT, none
+McpOAuthTokenType dpop+jwt => is no kind of access token
+McpOAuthTokenType "" => McpOAuthTokenType needs 
+McpOAuthTokenType "" x => McpOAuthTokenType has an empty argument
+McpOAuthClockSkew => McpOAuthClockSkew takes one argument
+McpOAuthClockSkew soon => is not a duration; write 500ms, 10s, 5min or 1h
+McpOAuthClockSkew -1s => is not a duration
+McpOAuthClockSkew 1x => is not a duration
+McpOAuthClockSkew 601s => is out of range
+McpOAuthKeyRefresh => McpOAuthKeyRefresh takes 1-2 arguments
+McpOAuthKeyRefresh soon => is not a duration
+McpOAuthKeyRefresh 5min soon => is not a duration
+McpOAuthKeyRefresh 2h 1h => MIN 2h is above MAX 1h; write the smaller one first
+McpOAuthKeyRefresh 0 1h => is out of range
+McpOAuthKeyRefresh 5min 31d => is not a duration
+McpOAuthKeyRefresh 5min 721h => is out of range
+McpOAuthKeyMaxStale => McpOAuthKeyMaxStale takes one argument
+McpOAuthKeyMaxStale never => is not a duration
+McpOAuthKeyMaxStale 8761h => is out of range
+McpOAuthHTTPTimeout => McpOAuthHTTPTimeout takes one argument
+McpOAuthHTTPTimeout 0 => is out of range
+McpOAuthHTTPTimeout 99ms => is out of range
+McpOAuthHTTPTimeout 301s => is out of range
+McpOAuthHTTPTimeout fast => is not a duration
+McpOAuthHTTPProxy => McpOAuthHTTPProxy takes one argument
+McpOAuthHTTPProxy proxy.example.com:3128 => is not an absolute http or https URL
+McpOAuthHTTPProxy socks5://proxy.example.com => is not an absolute http or https URL
+McpOAuthCACertificateFile => McpOAuthCACertificateFile takes one argument
+McpOAuthCACertificateFile %TMP%/missing.pem => cannot be read; write the path of a PEM file
+McpOAuthCACertificateFile "" => McpOAuthCACertificateFile takes one argument
+McpOAuthCACertificateFile %TMP%/htdocs => cannot be read
+McpOAuthAllowHTTP maybe => McpOAuthAllowHTTP must be On or Off
+END
+all_good section <<'END'
+McpOAuthAuthorizationServer https://login.example.com
+McpOAuthAuthorizationServer http://localhost:8080/
+McpOAuthJwks https://keys.example.com/jwks.json
+McpOAuthJwks protocol/openid-connect/certs
+McpOAuthJwks /certs
+McpOAuthJwks http://127.0.0.1:8080/certs
+McpOAuthJwks file:%TMP%/jwks.json
+McpOAuthAudience api://one two
+McpOAuthAlgorithms RS256 PS256 ES256 EdDSA Ed25519 Ed448
+McpOAuthTokenType at+jwt
+McpOAuthTokenType JWT none application/at+jwt
+McpOAuthClockSkew 0
+McpOAuthClockSkew 600s
+McpOAuthKeyRefresh 1s
+McpOAuthKeyRefresh 2h
+McpOAuthKeyRefresh 10s 10s
+McpOAuthKeyRefresh 5min 720h
+McpOAuthKeyMaxStale 0
+McpOAuthKeyMaxStale 8760h
+McpOAuthHTTPTimeout 100ms
+McpOAuthHTTPTimeout 300s
+McpOAuthHTTPProxy http://proxy.example.com:3128
+McpOAuthCACertificateFile %TMP%/ca.pem
+McpOAuthCACertificateFile ca.pem
+McpOAuthAllowHTTP Off
+END
+
+# --- issuers as a whole --------------------------------------------------------------------------------------------
+bad 'a plain http issuer' 'is plain http; write an https issuer' 'McpOAuthAllowHTTP On' <<END
+<Location "/mcp">
+    @McpOAuth On
+    McpOAuthIssuer http://sso.example.com/realms/mcp
+</Location>
+END
+bad 'a plain http issuer whose name only looks like loopback' 'is plain http' <<END
+<Location "/mcp">
+    @McpOAuth On
+    McpOAuthIssuer http://localhost.example.com
+</Location>
+END
+bad 'an issuer with a query' 'has a query or a fragment (RFC 8414 section 2); write the exact iss value' <<END
+<Location "/mcp">
+    @McpOAuth On
+    McpOAuthIssuer https://sso.example.com/?realm=mcp
+</Location>
+END
+bad 'an issuer with a fragment' 'has a query or a fragment' <<END
+<Location "/mcp">
+    @McpOAuth On
+    McpOAuthIssuer https://sso.example.com/#mcp
+</Location>
+END
+bad 'an issuer that is no URL' "is no http or https URL; write the exact iss of the tokens" 'McpOAuthAuthorizationServer' <<END
+<Location "/mcp">
+    @McpOAuth On
+    McpOAuthIssuer my-issuer
+</Location>
+END
+bad 'one bad issuer among good ones' "issuer 'http://two.example.com' is plain http" <<END
+<Location "/mcp">
+    @McpOAuth On
+    McpOAuthIssuer https://one.example.com http://two.example.com
+</Location>
+END
+bad 'a section with a plain http issuer' 'is plain http' <<END
+@<McpOAuthIssuer "http://sso.example.com">
+    McpOAuthClockSkew 5s
+</McpOAuthIssuer>
+END
+bad 'a relative key path without a base' 'McpOAuthAuthorizationServer' '; write ' <<END
+@<McpOAuthIssuer "my-issuer">
+    McpOAuthJwks certs
+</McpOAuthIssuer>
+END
+bad 'an issuer that is no URL has nothing to discover' 'its keys cannot be discovered; write McpOAuthJwks' <<END
+@<McpOAuthIssuer "my-issuer">
+    McpOAuthAuthorizationServer https://sso.example.com
+</McpOAuthIssuer>
+END
+bad 'a plain http key set' 'McpOAuthJwks http://keys.example.com/jwks is not https; write an https URL' <<END
+@<McpOAuthIssuer "https://sso.example.com">
+    McpOAuthJwks http://keys.example.com/jwks
+</McpOAuthIssuer>
+END
+bad 'a plain http authorization server' 'McpOAuthAuthorizationServer http://login.example.com is not https; write an https URL' <<END
+@<McpOAuthIssuer "https://sso.example.com">
+    McpOAuthAuthorizationServer http://login.example.com
+</McpOAuthIssuer>
+END
+bad 'McpOAuthAllowHTTP Off of a virtual host overrides the On of the server' 'is plain http' <<END
+<McpOAuthIssuer "http://sso.example.com">
+    McpOAuthAllowHTTP On
+</McpOAuthIssuer>
+<VirtualHost 127.0.0.1:1>
+    @<McpOAuthIssuer "http://sso.example.com">
+        McpOAuthAllowHTTP Off
+    </McpOAuthIssuer>
+</VirtualHost>
+END
+good 'McpOAuthAllowHTTP On of the server reaches the section of a virtual host' <<END
+<McpOAuthIssuer "http://sso.example.com">
+    McpOAuthAllowHTTP On
+</McpOAuthIssuer>
+<VirtualHost 127.0.0.1:1>
+    ServerName https://mcp.example.com:443
+    <McpOAuthIssuer "http://sso.example.com">
+        McpOAuthClockSkew 5s
+    </McpOAuthIssuer>
+    <Location "/mcp">
+        McpOAuth On
+        McpOAuthIssuer http://sso.example.com
+    </Location>
+</VirtualHost>
+END
+for file in missing empty garbage nokeys secret; do
+    bad "a key file: $file" "McpOAuthJwks file:$tmp/$file.json" 'write the path of a readable JWK Set' <<END
+@<McpOAuthIssuer "https://sso.example.com">
+    McpOAuthJwks file:%TMP%/$file.json
+</McpOAuthIssuer>
+END
+done
+bad 'a key file that is a directory' 'write the path of a readable JWK Set' <<END
+@<McpOAuthIssuer "https://sso.example.com">
+    McpOAuthJwks file:%TMP%/htdocs
+</McpOAuthIssuer>
+END
+good 'an issuer that is no URL, with all it needs' <<END
+<McpOAuthIssuer "my-issuer">
+    McpOAuthAuthorizationServer https://sso.example.com
+    McpOAuthJwks certs
+</McpOAuthIssuer>
+<Location "/mcp">
+    McpOAuth On
+    McpOAuthIssuer my-issuer
+</Location>
+END
+good 'several sections, several issuers, one file of keys' <<END
+<McpOAuthIssuer "https://one.example.com">
+    McpOAuthJwks file:%TMP%/jwks.json
+    McpOAuthAlgorithms ES256
+</McpOAuthIssuer>
+<McpOAuthIssuer https://two.example.com>
+    McpOAuthJwks file:%TMP%/jwks.json
+</McpOAuthIssuer>
+<McpOAuthIssuer "https://one.example.com">
+    McpOAuthClockSkew 5s
+</McpOAuthIssuer>
+<Location "/one">
+    McpOAuth On
+    McpOAuthIssuer https://one.example.com
+</Location>
+<Location "/both">
+    McpOAuth On
+    McpOAuthIssuer https://one.example.com
+    McpOAuthIssuer https://two.example.com
+</Location>
+END
+
+# --- <McpOAuthIssuer> itself ---------------------------------------------------------------------------------------
+section_is_wrong='takes exactly one issuer; write <McpOAuthIssuer'
+bad 'a section without a name' "$section_is_wrong" <<END
+@<McpOAuthIssuer>
+</McpOAuthIssuer>
+END
+bad 'a section with an empty name' "$section_is_wrong" <<END
+@<McpOAuthIssuer "">
+</McpOAuthIssuer>
+END
+bad 'a section with two names' "$section_is_wrong" <<END
+@<McpOAuthIssuer "https://one.example.com" "https://two.example.com">
+</McpOAuthIssuer>
+END
+bad 'a section without its closing bracket' "closing '>'" <<END
+@<McpOAuthIssuer "https://one.example.com"
+</McpOAuthIssuer>
+END
+bad 'a directive of httpd inside a section' 'DocumentRoot is not allowed inside <McpOAuthIssuer>; write it outside' <<END
+<McpOAuthIssuer "https://one.example.com">
+    @DocumentRoot "$tmp"
+</McpOAuthIssuer>
+END
+bad 'a section inside a section' 'is not allowed inside <McpOAuthIssuer>' <<END
+<McpOAuthIssuer "https://one.example.com">
+    @<McpOAuthIssuer "https://two.example.com">
+    </McpOAuthIssuer>
+</McpOAuthIssuer>
+END
+bad 'a section inside <Location>' 'McpOAuthIssuer' 'not allowed' <<END
+<Location "/mcp">
+    @<McpOAuthIssuer "https://one.example.com">
+    </McpOAuthIssuer>
+</Location>
+END
+bad 'a section inside <Directory>' 'not allowed' <<END
+<Directory "$tmp/htdocs">
+    @<McpOAuthIssuer "https://one.example.com">
+    </McpOAuthIssuer>
+</Directory>
+END
+
+# --- wrong places --------------------------------------------------------------------------------------------------
+location_only='McpOAuth On'
+everywhere='McpOAuthIssuer https://sso.example.com
+McpOAuthResource https://mcp.example.com/mcp
+McpOAuthAudienceMatch exact
+McpOAuthAuthorizedParty a
+McpOAuthRequireScope a
+McpOAuthRequireClaim a b
+McpOAuthScopesSupported a
+McpOAuthChallengeScope a
+McpOAuthMetadata a b
+McpOAuthMetadataPath /a
+McpOAuthTokenHeader X-A
+McpOAuthForwardToken On
+McpOAuthForwardClaim sub X-A
+McpOAuthRemoteUser sub
+McpOAuthOrigin https://a.example.com
+McpOAuthInspect On
+McpOAuthMaxBody 1M
+McpOAuthMaxDepth 5
+McpOAuthACL Shadow
+McpOAuthScopeClaim scp
+McpOAuthACLClaim roles
+McpOAuthAllow a tools/list
+McpOAuthImplies a b'
+also_in_sections='McpOAuthAudience a'
+sections_only="McpOAuthAuthorizationServer https://sso.example.com
+McpOAuthJwks https://sso.example.com/certs
+McpOAuthAlgorithms RS256
+McpOAuthTokenType JWT
+McpOAuthClockSkew 1s
+McpOAuthKeyRefresh 1h 2h
+McpOAuthKeyMaxStale 1h
+McpOAuthHTTPTimeout 5s
+McpOAuthHTTPProxy http://proxy.example.com
+McpOAuthCACertificateFile $tmp/ca.pem
+McpOAuthAllowHTTP Off"
+server_only='McpOAuthTokenCacheTTL 1s
+McpOAuthTokenCacheSize 5'
+
+each() { # each LINES FUNCTION ARGUMENTS...   FUNCTION LINE ARGUMENTS... for every line
+    lines=$1 function=$2
+    shift 2
+    echo "$lines" >"$tmp/lines"
+    while IFS= read -r row <&3; do "$function" "$row" "$@"; done 3<"$tmp/lines"
+}
+wrong_place() { # wrong_place LINE SECTION TEXT...
+    row=$1 section=$2
+    shift 2
+    printf '<%s>\n    @%s\n</%s>\n' "$section" "$row" "${section%% *}" >"$tmp/row"
+    bad "${row%% *} in <$section>" "$@" <"$tmp/row"
+}
+wrong_at_top() { printf '@%s\n' "$1" >"$tmp/row"; bad "${1%% *} in the server" "$2" <"$tmp/row"; }
+right_place() { # right_place LINE SECTION
+    printf '<%s>\n    %s\n</%s>\n' "$2" "$1" "${2%% *}" >"$tmp/row"
+    good "${1%% *} in <$2>" 'Syntax OK' <"$tmp/row"
+}
+right_at_top() { echo "$1" >"$tmp/row"; good "${1%% *} in the server" 'Syntax OK' <"$tmp/row"; }
+for section in "Directory \"$tmp/htdocs\"" 'DirectoryMatch "^/srv"' 'Files "x"' 'FilesMatch "x"' "If \"%{HTTPS} == 'on'\"" 'Proxy "http://127.0.0.1:3001/"' \
+    'ProxyMatch "^http"'; do
+    each "$location_only
+$everywhere
+$also_in_sections
+$sections_only" wrong_place "$section" 'write it into <Location>'
+done
+for section in 'Location "/mcp"' 'LocationMatch "^/mcp"' 'VirtualHost 127.0.0.1:1'; do
+    each "$everywhere
+$also_in_sections" right_place "$section"
+done
+each "$also_in_sections
+$sections_only" right_place 'McpOAuthIssuer "https://sso.example.com"'
+bad 'inside <If> inside <Location>' 'McpOAuth is not allowed in <If>; write it into <Location>' <<END
+<Location "/mcp">
+    McpOAuth On
+    McpOAuthIssuer https://sso.example.com
+    <If "%{REQUEST_METHOD} == 'GET'">
+        @McpOAuth Off
+    </If>
+</Location>
+END
+for row in 'Limit GET' 'LimitExcept POST'; do
+    bad "inside <$row>" "McpOAuthRequireScope is not allowed in <${row%% *}>; write it into <Location>" <<END
+<Location "/mcp">
+    <$row>
+        @McpOAuthRequireScope a
+    </${row%% *}>
+</Location>
+END
+done
+each "$location_only" wrong_at_top 'McpOAuth belongs into <Location>, for a whole host write <Location "/">'
+each "$sections_only" wrong_at_top 'belongs into <McpOAuthIssuer "https://'
+each "$sections_only" wrong_place 'Location "/mcp"' 'belongs into <McpOAuthIssuer "https://'
+each "$location_only
+$everywhere" wrong_place 'McpOAuthIssuer "https://sso.example.com"' 'does not belong into <McpOAuthIssuer>; write it into <Location>'
+each "$server_only" wrong_place 'Location "/mcp"' 'not allowed'
+each "$server_only" wrong_place 'Directory "/srv"' 'not allowed'
+each "$server_only" wrong_place 'VirtualHost 127.0.0.1:1' 'cannot occur within <VirtualHost> section'
+each "$server_only" wrong_place 'McpOAuthIssuer "https://sso.example.com"' '<McpOAuthIssuer>'
+
+# --- server directives ---------------------------------------------------------------------------------------------
+all_bad server <<'END'
+McpOAuthTokenCacheTTL => McpOAuthTokenCacheTTL takes one argument
+McpOAuthTokenCacheTTL forever => is not a duration
+McpOAuthTokenCacheTTL -1 => is not a duration
+McpOAuthTokenCacheTTL 86401s => is out of range
+McpOAuthTokenCacheSize => McpOAuthTokenCacheSize takes one argument
+McpOAuthTokenCacheSize 0 => to switch the cache off write McpOAuthTokenCacheTTL 0
+McpOAuthTokenCacheSize -1 => is not a number from 1 to 10000000
+McpOAuthTokenCacheSize 10000001 => is not a number
+McpOAuthTokenCacheSize 5x => is not a number
+McpOAuthTokenCacheSize many => is not a number
+END
+all_good server <<'END'
+McpOAuthTokenCacheTTL 0
+McpOAuthTokenCacheTTL 86400s
+McpOAuthTokenCacheSize 1
+McpOAuthTokenCacheSize 10000000
+END
+each "$everywhere
+$also_in_sections" right_at_top
+
+# --- directives of later versions do not exist: nobody must believe in their protection -----------------------------
+for row in 'McpOAuthIntrospection auto' 'McpOAuthClientId me' 'McpOAuthClientSecret file:/secret' 'McpOAuthIntrospectionCacheTTL 60s' \
+    'McpOAuthSharedCache shmcb' 'McpOAuthKeyStore /var/lib/keys' 'McpOAuthKeyCooldown 30s' 'McpOAuthFilterLists On' 'McpOAuthBatch On'; do
+    for place in server location section; do
+        "in_$place" "@$row" >"$tmp/row"
+        if [ $place = section ]; then
+            bad "section: $row" "${row%% *} is not allowed inside <McpOAuthIssuer>" <"$tmp/row"
+        else
+            bad "$place: $row" "Invalid command '${row%% *}'" <"$tmp/row"
+        fi
+    done
+done
+
+# --- the resource identifier that follows from ServerName and path ------------------------------------------------
+minimal='<Location "/mcp">
+    @McpOAuth On
+    McpOAuthIssuer https://sso.example.com
+</Location>'
+server_name=http://mcp.example.com
+bad 'ServerName is plain http' "'http://mcp.example.com:1/mcp', made of ServerName and path, is plain http; write McpOAuthResource https://HOST/PATH" <<END
+$minimal
+END
+server_name=mcp.example.com:80
+bad 'ServerName without a scheme, port 80' 'is plain http; write McpOAuthResource' <<END
+$minimal
+END
+server_name=mcp.example.com:443
+good 'ServerName without a scheme, port 443' <<END
+$minimal
+END
+server_name=localhost:8000
+good 'ServerName is loopback' <<END
+$minimal
+END
+server_name=http://mcp.example.com
+good 'McpOAuthResource in place of a plain http ServerName' <<END
+<Location "/mcp">
+    McpOAuth On
+    McpOAuthIssuer https://sso.example.com
+    McpOAuthResource https://mcp.example.com/mcp
+</Location>
+END
+bad 'in a virtual host of plain http' 'is plain http; write McpOAuthResource' <<END
+<VirtualHost *:80>
+    ServerName mcp.example.com
+    <Location "/mcp">
+        @McpOAuth On
+        McpOAuthIssuer https://sso.example.com
+    </Location>
+</VirtualHost>
+END
+server_name=
+for section in 'LocationMatch "^/mcp[0-9]"' 'LocationMatch "/mcp"' 'Location ~ "^/mcp"' 'Location ~ "/mcp"' 'Location "/mcp*"'; do
+    bad "<$section> has no resource of its own" 'only a plain <Location "/path"> has a default resource identifier; write McpOAuthResource https://HOST/PATH' <<END
+<$section>
+    @McpOAuth On
+    McpOAuthIssuer https://sso.example.com
+</${section%% *}>
+END
+    good "<$section> with McpOAuthResource" <<END
+<$section>
+    McpOAuth On
+    McpOAuthIssuer https://sso.example.com
+    McpOAuthResource https://mcp.example.com/mcp
+</${section%% *}>
+END
+done
+
+# --- what contradicts itself ---------------------------------------------------------------------------------------
+inspect='McpOAuthACL needs the bodies that McpOAuthInspect Off leaves unread; write McpOAuthInspect On or McpOAuthACL Off'
+for acl in On Shadow; do
+    bad "McpOAuthACL $acl with McpOAuthInspect Off" "$inspect" <<END
+<Location "/mcp">
+    @McpOAuth On
+    McpOAuthIssuer https://sso.example.com
+    McpOAuthInspect Off
+    McpOAuthACL $acl
+</Location>
+END
+done
+bad 'the same in a section that does not say McpOAuth On itself' "$inspect" <<END
+<Location "/mcp">
+    McpOAuth On
+    McpOAuthIssuer https://sso.example.com
+</Location>
+<Location "/mcp/inner">
+    @McpOAuthInspect Off
+    McpOAuthACL On
+</Location>
+END
+good 'McpOAuthInspect Off with McpOAuthACL Off' <<END
+<Location "/mcp">
+    McpOAuth On
+    McpOAuthIssuer https://sso.example.com
+    McpOAuthInspect Off
+    McpOAuthACL Off
+</Location>
+END
+good 'a contradiction of several sections is a remark here and a 500 later' 'MCP0953' "$inspect" 'refused with 500' <<END
+<Location "/mcp">
+    McpOAuth On
+    McpOAuthIssuer https://sso.example.com
+    McpOAuthACL On
+</Location>
+<Location "/mcp/inner">
+    McpOAuthInspect Off
+</Location>
+END
+good 'a claim in the field that carries the token is a remark and a 500 later' 'MCP0953' 'the very field that carries the token; write another name' <<END
+<Location "/mcp">
+    McpOAuth On
+    McpOAuthIssuer https://sso.example.com
+    McpOAuthForwardClaim sub Authorization
+</Location>
+END
+good 'two resources at one metadata path are a remark' 'MCP0954' 'write another McpOAuthMetadataPath for one of them' <<END
+<Location "/a">
+    McpOAuth On
+    McpOAuthIssuer https://sso.example.com
+    McpOAuthResource https://one.example.com/mcp
+</Location>
+<Location "/b">
+    McpOAuth On
+    McpOAuthIssuer https://sso.example.com
+    McpOAuthResource https://two.example.com/mcp
+</Location>
+END
+
+# --- merges that must be accepted ------------------------------------------------------------------------------------
+good 'settings of the server reach its locations' <<END
+McpOAuthIssuer https://sso.example.com
+McpOAuthRequireScope mcp
+<Location "/mcp">
+    McpOAuth On
+</Location>
+END
+good 'settings of the server and of a virtual host reach its locations' <<END
+McpOAuthIssuer https://sso.example.com
+<VirtualHost 127.0.0.1:1>
+    ServerName https://mcp.example.com:443
+    McpOAuthRequireScope mcp
+    <Location "/mcp">
+        McpOAuth On
+    </Location>
+</VirtualHost>
+END
+good 'an inner location inherits issuer and resource, in any order' <<END
+<Location "/mcp">
+    McpOAuth On
+    McpOAuthIssuer https://sso.example.com
+    McpOAuthResource https://mcp.example.com/mcp
+</Location>
+<Location "/mcp/inner">
+    McpOAuth On
+    McpOAuthRequireScope more
+</Location>
+<Location "/mcp/open">
+    McpOAuth Off
+</Location>
+<Location "/mcp/open/closed">
+    McpOAuth On
+</Location>
+END
+good 'a location of the server is merged with that of a virtual host' 'Syntax OK' <<END
+<Location "/mcp">
+    McpOAuthIssuer https://sso.example.com
+</Location>
+<VirtualHost 127.0.0.1:1>
+    ServerName https://mcp.example.com:443
+    <Location "/mcp">
+        McpOAuth On
+    </Location>
+</VirtualHost>
+END
+good 'an inner location mends what an outer one makes impossible' <<END
+McpOAuthInspect Off
+<Location "/mcp">
+    McpOAuth On
+    McpOAuthIssuer https://sso.example.com
+    McpOAuthACL On
+    McpOAuthInspect On
+</Location>
+END
+good 'settings inside <IfModule> and <IfDefine>' <<END
+<IfModule mcp_oauth_module>
+    <IfDefine !NOTHING>
+        <Location "/mcp">
+            McpOAuth On
+            McpOAuthIssuer https://sso.example.com
+        </Location>
+    </IfDefine>
+</IfModule>
+END
+
+# --- mod_watchdog, where it can be missing at all ------------------------------------------------------------------
+case $static in
+    *mod_watchdog.c*) ;;
+    *)
+        in_server '@McpOAuthTokenCacheSize 5' | sed 's/@//' >"$tmp/case.conf"
+        sed '/watchdog_module/d' "$tmp/base.conf" >"$tmp/no-watchdog.conf"
+        status=0 why='it starts without mod_watchdog'
+        out=$(SERVER_NAME=https://mcp.example.com:443 "$HTTPD" -X -f "$tmp/no-watchdog.conf" 2>&1; cat "$tmp/error_log" 2>/dev/null) || status=$?
+        case $out in *'MCP0955: mod_watchdog is needed'*) report 1 'no start without mod_watchdog' ;; *) report 0 'no start without mod_watchdog' ;; esac ;;
+esac
+
+# --- every directive of the command table was given a bad value ----------------------------------------------------
+out= status=0 line=
+names=$(sed -n 's/.*AP_INIT_[A-Z0-9_]*("\(McpOAuth[A-Za-z]*\)".*/\1/p' "$srcdir/src/httpd/directives.c")
+why='no name was found in src/httpd/directives.c'
+report "$([ "$(echo "$names" | wc -l)" -ge 30 ] && echo 1)" 'the command table was found'
+why="bad values of these were not tried:$(for d in $names; do case $tested in *" $d "*) ;; *) printf ' %s' "$d" ;; esac; done)"
+: >"$tmp/case.conf"
+report "$([ "$why" = 'bad values of these were not tried:' ] && echo 1)" 'every directive was given bad values'
+
+echo "1..$((ok + not_ok))"
+echo "# $ok ok, $not_ok not ok"
+[ $not_ok = 0 ]
