@@ -96,6 +96,28 @@ static mcp_status_t token_check(request_rec *r, mcp_request_t *request, const ch
     return grant->status;
 }
 
+/* A token in the query is no credential here, but CustomLog writes the request line, also those of the requests that an
+ * internal redirect came from. */
+static void query_redact(request_rec *r)
+{
+    static const char redacted[] = "access_token=[redacted]";
+
+    for (; r; r = r->prev) {
+        const char *path = r->the_request ? ap_strchr_c(r->the_request, '?') : NULL;
+        const char *rest = path ? ap_strrchr_c(path, ' ') : NULL;
+
+        if (path) {
+            r->the_request = apr_psprintf(r->pool, "%.*s?%s%s", (int)(path - r->the_request), r->the_request, redacted,
+                                          rest ? rest : "");
+        }
+        if (r->args) {
+            r->args = apr_pstrdup(r->pool, redacted);
+            r->parsed_uri.query = r->args;
+            r->unparsed_uri = apr_pstrcat(r->pool, r->uri, "?", redacted, NULL);
+        }
+    }
+}
+
 /* --- order of checks -------------------------------------------------------------------------------------------- */
 
 static int verb_known(const request_rec *r)
@@ -111,6 +133,9 @@ static mcp_status_t judge(request_rec *r, mcp_request_t *request)
     mcp_status_t status;
     apr_size_t len;
 
+    if (mcp_credentials_in_query(r->args)) {
+        query_redact(r);
+    }
     if (location->error) {
         return MCP_CONFIG_CONFLICT;
     }

@@ -7,6 +7,8 @@
 #include <strings.h>
 
 #define FIRST_RETRY apr_time_from_sec(1)
+/* Without any set nothing can be answered, so the back-off must not outlast an outage by much (R01). */
+#define EMPTY_RETRY_MAX apr_time_from_sec(3)
 /* An attempt runs a while after the set has become due; without any outcome for longer than that, nobody refreshes. */
 #define SILENCE apr_time_from_sec(60)
 /* RFC 9111 section 1.2.2: what a number that is too large counts as. */
@@ -87,6 +89,8 @@ void mcp_refresh_failed(mcp_refresh_t *refresh, apr_time_t now, double random)
 {
     apr_interval_time_t min = refresh->conf->min, delay = FIRST_RETRY;
     int i;
+
+    min = !refresh->loaded && min > EMPTY_RETRY_MAX ? EMPTY_RETRY_MAX : min;
 
     for (i = 0; i < refresh->failures && delay < min; i++) {
         delay *= 2;

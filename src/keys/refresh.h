@@ -6,25 +6,25 @@
 #include <apr_time.h>
 
 typedef enum {
-    MCP_REFRESH_EMPTY,   /* never had a set; due at once, then with back-off */
-    MCP_REFRESH_FRESH,   /* has a set that is not due yet */
-    MCP_REFRESH_DUE,     /* has a set that should be fetched again now; no failure since it was loaded */
-    MCP_REFRESH_STALE,   /* refreshing fails, the last good set still serves */
-    MCP_REFRESH_EXPIRED  /* refreshing fails, or has had no outcome for a minute, and max_stale is over: not to be used */
+    MCP_REFRESH_EMPTY,  /* never had a set; due at once, then with back-off */
+    MCP_REFRESH_FRESH,  /* has a set that is not due yet */
+    MCP_REFRESH_DUE,    /* has a set that should be fetched again now; no failure since it was loaded */
+    MCP_REFRESH_STALE,  /* refreshing fails, the last good set still serves */
+    MCP_REFRESH_EXPIRED /* refreshing fails, or has had no outcome for a minute, and max_stale is over: not to be used */
 } mcp_refresh_state_t;
 
 typedef struct mcp_refresh_conf_t {
-    apr_interval_time_t min, max;   /* bounds of the interval after a success */
-    apr_interval_time_t max_stale;  /* how long a set serves after it should have been refreshed; 0: not at all */
+    apr_interval_time_t min, max;  /* bounds of the interval after a success */
+    apr_interval_time_t max_stale; /* how long a set serves after it should have been refreshed; 0: not at all */
 } mcp_refresh_conf_t;
 
 typedef struct mcp_refresh_t {
     const mcp_refresh_conf_t *conf;
-    int loaded;                     /* is there a set */
-    int failures;                   /* in a row since the last success */
-    apr_time_t loaded_at;           /* last success */
-    apr_time_t refresh_at;          /* when that set should be refreshed */
-    apr_time_t next_try;            /* when to fetch next */
+    int loaded;            /* is there a set */
+    int failures;          /* in a row since the last success */
+    apr_time_t loaded_at;  /* last success */
+    apr_time_t refresh_at; /* when that set should be refreshed */
+    apr_time_t next_try;   /* when to fetch next */
 } mcp_refresh_t;
 
 /* No set yet, due immediately. conf must outlive the state. */
@@ -40,8 +40,8 @@ const char *mcp_refresh_name(mcp_refresh_state_t state);              /* for log
  * that servers do not fetch in step (never below min). */
 void mcp_refresh_succeeded(mcp_refresh_t *refresh, apr_interval_time_t lifetime, apr_time_t now, double random);
 
-/* No good set came. Next try after 1 s, doubling with each failure in a row up to min, give or take a fifth at random;
- * the last good set and refresh_at stay as they are. */
+/* No good set came. Next try after 1 s, doubling with each failure in a row up to min (without any set yet: to 3 s at
+ * most), give or take a fifth at random; the last good set and refresh_at stay as they are. */
 void mcp_refresh_failed(mcp_refresh_t *refresh, apr_time_t now, double random);
 
 /* Freshness lifetime of an answer (RFC 9111 section 4.2.1) in microseconds, from its Cache-Control, Expires and Date
@@ -49,6 +49,7 @@ void mcp_refresh_failed(mcp_refresh_t *refresh, apr_time_t now, double random);
  * from wall when Date is missing or bad; an Expires that is no date is past (section 5.3) and gives 0; a malformed
  * max-age is no max-age; nothing said: -1. wall: the wall clock now. s-maxage is for shared caches
  * and ignored. */
-apr_interval_time_t mcp_refresh_lifetime(const char *cache_control, const char *expires, const char *date, apr_time_t wall);
+apr_interval_time_t mcp_refresh_lifetime(const char *cache_control, const char *expires, const char *date,
+                                         apr_time_t wall);
 
 #endif

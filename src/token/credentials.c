@@ -96,7 +96,7 @@ static int is_access_token(const char *s)
     return !*s || strchr("=&;", *s);
 }
 
-static int has_access_token(const char *query)
+int mcp_credentials_in_query(const char *query)
 {
     while (query) {
         if (is_access_token(query)) {
@@ -114,7 +114,7 @@ static mcp_status_t judge(const char *text, apr_size_t len, const char *query)
     if (!len) {
         return MCP_CREDENTIALS_EMPTY;
     }
-    if (has_access_token(query)) {
+    if (mcp_credentials_in_query(query)) {
         return MCP_CREDENTIALS_QUERY;
     }
     if (len > MCP_LIMIT_TOKEN) {

@@ -14,6 +14,11 @@
  * the commas between the auth-params of one value such as Digest; _QUERY: a token, and an access_token parameter in the
  * query as well; MCP_TOKEN_MALFORMED: not one token68; MCP_TOKEN_TOO_LONG: over MCP_LIMIT_TOKEN.
  * The scheme is compared without case, then one or more spaces. */
-mcp_status_t mcp_credentials_find(const char **ptoken, apr_size_t *plen, const char *value, int bare, const char *query);
+mcp_status_t mcp_credentials_find(const char **ptoken, apr_size_t *plen, const char *value, int bare,
+                                  const char *query);
+
+/* Has a raw query a parameter access_token, its name percent-decoded? query may be NULL. Such a value is never read, and
+ * must not be written to a log either (OAuth 2.1 section 7.1). */
+int mcp_credentials_in_query(const char *query);
 
 #endif

@@ -75,7 +75,7 @@ tests=$(find "$srcdir/test" -type f \( -name '*.t' -o -name '*.conf.in' -o -name
 
 echo "$table" | { while IFS='|' read -r name places; do
     case $places in bad:*) fail "$name: ${places#bad: }" ;; esac
-    head=$name; case $name in '<'*) head="$name>" ;; esac
+    head=$name; case $name in '<'*) head="\`$name>\`" ;; esac
     if [ -z "$(section "$head")" ]; then
         fail "$docs: no section \"### $head\""
     else
@@ -109,14 +109,14 @@ for f in "$srcdir"/docs/*.md "$readme" $(find "$srcdir/conf" -type f) "$srcdir"/
     said=$(strange "$f")
     [ -z "$said" ] || fail "$f: no such directive: $(echo $said)"
 done
-grep '^### ' "$docs" | sed 's/^### //; s/^\(<.*\)>$/\1/' | { while IFS= read -r head; do
+grep '^### ' "$docs" | sed 's/^### //; s/^`\(<.*\)>`$/\1/' | { while IFS= read -r head; do
     case $known in *" $head "*) ;; *) fail "$docs: \"### $head\" is no directive" ;; esac
 done; exit $bad; } || bad=1
 dup=$(grep '^### ' "$docs" | LC_ALL=C sort | uniq -d)
 [ -z "$dup" ] || fail "$docs: twice: $dup"
 
-# Links into the reference must arrive: an anchor is the heading in small letters without < and >.
-anchors=" $(grep '^##' "$docs" | sed 's/^#* //' | tr -d '<>`:,().' | tr 'A-Z ' 'a-z-' | tr '\n' ' ')"
+# Links into the reference must arrive: an anchor is the heading in small letters, blanks as -, the second of a name with -1.
+anchors=" $(grep '^##' "$docs" | sed 's/^#* //' | tr -d '<>`:,().' | tr 'A-Z ' 'a-z-' | awk '{ print $0 (seen[$0]++ ? "-" seen[$0] - 1 : "") }' | tr '\n' ' ')"
 for f in "$readme" "$srcdir"/docs/*.md; do
     for a in $(grep -oE '(directives\.md|\()#[A-Za-z0-9_-]+' "$f" | sed 's/.*#//'); do
         case $f:$anchors in *directives.md:*" $a "* | *README.md:*" $a "* | *messages.md:*" $a "*) ;; *) fail "$f: #$a leads nowhere" ;; esac

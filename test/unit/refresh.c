@@ -135,6 +135,10 @@ static void back_off(void)
     int i;
 
     mcp_refresh_init(&refresh, &usual, START);
+    for (i = 0; i < 5; i++) {
+        OK(delay(&refresh, START, MIDDLE) == SEC(i < 2 ? i + 1 : 3), "R01 without any set, failure %d in a row", i + 1);
+    }
+    mcp_refresh_succeeded(&refresh, -1, START, NEVER);
     for (i = 0; i < (int)(sizeof(wanted) / sizeof(wanted[0])); i++) {
         OK(delay(&refresh, START, MIDDLE) == SEC(wanted[i]), "R04 failure %d in a row: next try after %d s", i + 1,
            wanted[i]);

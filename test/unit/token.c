@@ -137,8 +137,8 @@ static void test_typ(world_t *w)
     apr_size_t i;
 
     for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        const char *token =
-            sign_token(w->rsa, "RS256", apr_psprintf(w->p, "{%s\"alg\":\"RS256\"}", rows[i].typ), claims(w, ""), w->p);
+        const char *token = sign_token(w->rsa, "RS256", apr_psprintf(w->p, "{%s\"alg\":\"RS256\"}", rows[i].typ),
+                                       claims(w, ",\"sub\":\"s\",\"client_id\":\"c\",\"jti\":\"j\",\"iat\":1"), w->p);
 
         for (types = 0, wrong = 0; types <= MCP_TYPES_DEFAULT; types++) {
             w->trust.types = types;

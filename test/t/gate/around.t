@@ -1,0 +1,138 @@
+# Nothing around the location opens a way past the gate: sub-requests, internal redirects, Satisfy, other ways to the proxy, HTTP/2
+# (design 2.1, threats.md H07, H08, H09, 1.3).
+use strict;
+use warnings FATAL => 'all';
+use lib 't/lib';
+use MCP::Test;
+use MCP::Backend;
+use MCP::Gate;
+
+my $backend = MCP::Backend->start(port('gate_backend'));
+my $token = bearer('gate');
+my $mark = log_mark();
+my $ok = rpc_body('tools/call', { name => 'ok' });
+my $evil = rpc_body('tools/call', { name => 'evil' });
+my @json = ('Content-Type', 'application/json');
+
+# --- every way to the proxy under one and the same policy
+my @ways = qw(/via/satisfy /via/require /via/handler /via/upgrade /via/nocanon /via/match /via/p /pt /redirect);
+push @ways, '/via/balancer' if Apache::Test::have_module('proxy_balancer');
+for my $path (@ways) {
+    untouched $backend, $path, sub {
+        is post(gate => $path, $ok)->{code}, 401, "$path: no token";
+        is post(gate => $path, $ok, token => 'a.b.c')->{code}, 401, "$path: bad token";
+        is http(gate => GET => $path)->{code}, 401, "$path: GET without a token";
+        is http(gate => DELETE => $path)->{code}, 401, "$path: DELETE without a token";
+        refused_rpc(post(gate => $path, $evil, token => $token), 403, 403, '1', "$path: refused by the ACL");
+        refused_rpc(post(gate => $path, $evil, token => $token, chunked => 5), 403, 403, '1', "$path: refused by the ACL, chunked");
+        refused_rpc(post(gate => $path, "[$ok]", token => $token), 400, -32600, undef, "$path: a batch");
+        is post(gate => $path, $ok, token => $token, headers => ['Content-Type', 'text/plain'])->{code}, 415, "$path: wrong type";
+        is http(gate => GET => $path, token => $token, body => $evil, headers => [@json])->{code}, 400, "$path: GET with a body";
+        is http(gate => PUT => $path, token => $token)->{code}, 405, "$path: PUT";
+        my $r = post(gate => $path, $evil, token => $token, headers => ['Connection', 'Upgrade', 'Upgrade', 'websocket', 'Sec-WebSocket-Version', '13']);
+        is $r->{code}, 403, "$path: Upgrade does not help";
+    };
+    my (undef, $seen) = passes($backend, gate => $path, $ok, "$path: an allowed message passes", token => $token);
+    is $seen && $seen->{headers}{authorization}, undef, "$path: without the token";
+    $backend->clear;
+    is http(gate => GET => $path, token => $token, headers => ['Connection', 'Upgrade', 'Upgrade', 'websocket', 'Sec-WebSocket-Key', 'x'])->{code}, 200, "$path: GET with Upgrade";
+    ($seen) = $backend->requests;
+    is $seen->{headers}{upgrade}, undef, "1.3 $path: no Upgrade at the backend";
+    unlike $seen->{headers}{connection} // '', qr/upgrade/i, "1.3 $path: nor in Connection";
+}
+
+# --- sub-requests and internal redirects
+my $pages = vars('documentroot') . '/gate';
+mkdir $pages;
+chmod 0755, $pages;
+write_file("$pages/page.shtml", qq(<html>[<!--#include virtual="/acl/included" -->]</html>\n));
+write_file("$pages/raw.shtml", qq([<!--#include virtual="/mcp/raw/included" -->]\n));
+chmod 0644, map { "$pages/$_.shtml" } qw(page raw);
+untouched $backend, 'H07', sub {
+    for my $page (qw(page raw)) {
+        my $r = http(gate => GET => "/pages/$page.shtml");
+        is $r->{code}, 200, "H07 SSI $page: the page itself is open";
+        unlike $r->{body}, qr/backend/, "H07 SSI $page: nothing protected in it";
+        is header($r, 'WWW-Authenticate'), undef, "H07 SSI $page: no challenge of the included one";
+    }
+    unlike http(gate => GET => '/pages/page.shtml', token => 'a.b.c')->{body}, qr/backend/, 'H07 SSI: bad token';
+    my $r = http(gate => GET => '/lost');
+    is $r->{code}, 404, 'H07 ErrorDocument: a protected document of an open path';
+    unlike $r->{body}, qr/backend/, 'H07 ErrorDocument: is not shown';
+    $r = http(gate => POST => '/lost', body => $ok, headers => [@json]);
+    unlike $r->{body}, qr/backend/, 'H07 ErrorDocument after a POST: is not shown';
+    isnt http(gate => GET => '/pages/')->{code}, 200, 'H07 DirectoryIndex: is not shown';
+    is post(gate => '/mcp', $ok)->{code}, 401, 'and a page before it changes nothing';
+};
+{
+    $backend->clear;
+    my $r = http(gate => GET => '/pages/page.shtml', token => $token);
+    like $r->{body}, qr/\[\{"backend":true\}\]/, 'H07 SSI: with a token it is included';
+    my ($seen) = $backend->requests;
+    is $seen && "$seen->{method} $seen->{path} $seen->{body}", 'GET /acl/included ', 'H07 SSI: by GET without a body';
+    is $seen && $seen->{headers}{authorization}, undef, 'H07 SSI: without the token';
+}
+untouched $backend, 'H08', sub {
+    for (['400' => 400, $ok . 'x', 'application/json'], ['403' => 403, $evil, 'application/json'], ['415' => 415, $ok, 'text/plain'],
+        ['413' => 413, padded(1_048_577), 'application/json']) {
+        my ($name, $code, $text, $type) = @$_;
+        my $r = post(gate => '/acl', $text, token => $token, headers => ['Content-Type', $type]);
+        is $r->{code}, $code, "H08 ErrorDocument $name";
+        unlike $r->{body}, qr/replaced|backend/, "H08 ErrorDocument $name replaces nothing";
+        ok eval { json($r->{body}) }, "H08 ErrorDocument $name: the body is one JSON text";
+    }
+};
+
+# --- HTTP/2
+SKIP: {
+    skip 'no HTTP/2 with this MPM', 1 if vars('mcp_mpm') eq 'prefork';
+    skip 'curl has no HTTP/2', 1 unless `curl --version 2>&1` =~ /HTTP2/;
+    my $url = 'http://127.0.0.1:' . port('gate_h2') . '/mcp';
+    my $h2 = sub {
+        my ($verb, $body, @headers) = @_;
+        my @cmd = ('curl', '-sS', '-m', 20, '--http2-prior-knowledge', '-X', $verb, '-w', "\n%{http_version} %{http_code}", '-o', '-');
+        while (my ($n, $v) = splice @headers, 0, 2) { push @cmd, '-H', length $v ? "$n: $v" : "$n;" }
+        my $file;
+        if (defined $body) {
+            $file = File::Temp->new;
+            print $file $body;
+            close $file;
+            push @cmd, '--data-binary', '@' . $file->filename;
+        }
+        open my $fh, '-|', @cmd, $url or die "curl: $!";
+        local $/;
+        my $out = <$fh> // '';
+        close $fh;
+        my ($text, $version, $code) = $out =~ /\A(.*)\n([\d.]+) (\d+)\z/s;
+        return { body => $text // '', version => $version // 0, code => $code // 0, rpc => scalar eval { json($text)->{error}{code} } };
+    };
+    my @auth = ('Authorization', "Bearer $token");
+    untouched $backend, 'H09', sub {
+        my $r = $h2->(POST => $ok, @json);
+        is_deeply [@$r{qw(version code)}], [2, 401], 'H09 no token';
+        $r = $h2->(POST => $evil, @json, @auth);
+        is_deeply [@$r{qw(version code rpc)}], [2, 403, 403], 'H09 refused by the ACL';
+        $r = $h2->(POST => "$ok$ok", @json, @auth);
+        is_deeply [@$r{qw(code rpc)}], [400, -32700], 'H09 two documents';
+        is $h2->(POST => "[$ok]", @json, @auth)->{code}, 400, 'H09 a batch';
+        is $h2->(POST => $ok, 'Content-Type', 'text/plain', @auth)->{code}, 415, 'H09 wrong type';
+        is $h2->(POST => $ok, @json, @auth, 'Content-Encoding', 'gzip')->{code}, 415, 'H09 encoding';
+        is $h2->(POST => padded(2049), @json, @auth)->{code}, 413, 'H09 too large';
+        is $h2->(GET => $ok, @json, @auth)->{code}, 400, 'H09 GET with a body';
+        is $h2->(GET => undef)->{code}, 401, 'H09 GET without a token';
+        is $h2->(PUT => undef, @auth)->{code}, 405, 'H09 PUT';
+        my @modern = (@json, @auth, modern_headers('tools/call', 'ok'));
+        $r = $h2->(POST => modern_body('tools/call', { name => 'evil' }), @modern);
+        is_deeply [@$r{qw(code rpc)}], [400, -32020], 'H09 mirrored headers';
+    };
+    $backend->clear;
+    my $r = $h2->(POST => $ok, @json, @auth);
+    is_deeply [@$r{qw(version code)}], [2, 200], 'H09 an allowed message';
+    is +($backend->requests)[0]{body}, $ok, 'H09 arrives byte for byte';
+    is $h2->(POST => padded(2048), @json, @auth)->{code}, 200, 'H09 at the limit';
+    is $h2->(GET => undef, @auth)->{code}, 200, 'H09 GET';
+    is $h2->(POST => modern_body('tools/call', { name => 'ok' }), @json, @auth, modern_headers('tools/call', 'ok'))->{code}, 200, 'H09 a modern message';
+}
+no_crash($mark);
+
+done_testing;
