@@ -54,6 +54,7 @@ enum { MCP_LOG_ERR = 3, MCP_LOG_WARNING = 4, MCP_LOG_NOTICE = 5, MCP_LOG_INFO = 
     X(BODY_TOO_LARGE, "body-too-large", 413, "payload_too_large", 0, INFO, "MCP0507", "The body is too large") \
     X(BODY_UNREADABLE, "body-unreadable", 400, "invalid_request", -32600, INFO, "MCP0508", \
       "The body could not be read") \
+    X(BODY_TIMEOUT, "body-timeout", 408, "request_timeout", 0, INFO, "MCP0509", "The body came too slowly") \
     X(JSON_SYNTAX, "json-syntax", 400, "invalid_request", -32700, INFO, "MCP0601", "The body is not valid JSON") \
     X(JSON_TEXT, "json-text", 400, "invalid_request", -32700, INFO, "MCP0602", "The body is not valid JSON") \
     X(JSON_NUMBER, "json-number", 400, "invalid_request", -32700, INFO, "MCP0603", "The body is not valid JSON") \

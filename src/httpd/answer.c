@@ -220,6 +220,51 @@ int mcp_answer(request_rec *r, mcp_request_t *request)
     return info->http;
 }
 
+/* What httpd's input filters refuse a body with, and what we call it. */
+static const mcp_status_t reading_statuses[] = { MCP_BODY_UNREADABLE, MCP_BODY_TOO_LARGE, MCP_BODY_TIMEOUT };
+#define READING_STATUSES (sizeof(reading_statuses) / sizeof(*reading_statuses))
+
+void mcp_answer_reading(request_rec *r, mcp_request_t *request)
+{
+    core_request_config *core = ap_get_core_module_config(r->request_config);
+    apr_size_t i;
+
+    request->reading = 1;
+    request->responses = core->response_code_strings;
+    core->response_code_strings = NULL;
+    for (i = 0; i < READING_STATUSES; i++) {
+        const mcp_status_info_t *info = mcp_status_info(reading_statuses[i]);
+
+        ap_custom_response(r, info->http, body_make(r, request, info));
+    }
+}
+
+void mcp_answer_reading_done(request_rec *r, mcp_request_t *request)
+{
+    core_request_config *core = ap_get_core_module_config(r->request_config);
+
+    request->reading = 0;
+    core->response_code_strings = request->responses; /* the backend's own errors are not ours */
+}
+
+/* A filter below has refused the body and is sending that answer now. */
+static void reading_refused(request_rec *r, mcp_request_t *request)
+{
+    const mcp_status_info_t *info;
+    apr_size_t i;
+
+    for (i = 0; i < READING_STATUSES; i++) {
+        info = mcp_status_info(reading_statuses[i]);
+        if (info->http == r->status) {
+            request->status = reading_statuses[i];
+            request->answer = info->http;
+            request->headers = headers_make(r, request, info);
+            mcp_request_export_verdict(r, request);
+            refusal_log(r, request, info);
+        }
+    }
+}
+
 int mcp_answer_plain(request_rec *r, int status, const char *error, const char *text, const char *allow)
 {
     mcp_request_t *request = mcp_request_create(r, NULL);
@@ -255,8 +300,11 @@ static apr_status_t answer_filter(ap_filter_t *f, apr_bucket_brigade *bb)
 
 void mcp_answer_insert(request_rec *r)
 {
-    const mcp_request_t *request = mcp_request_of(r);
+    mcp_request_t *request = mcp_request_of(r);
 
+    if (request && request->reading) {
+        reading_refused(r, request);
+    }
     if (request && request->headers && r->status == request->answer) {
         ap_add_output_filter_handle(answer_handle, request->headers, r, r->connection);
     }

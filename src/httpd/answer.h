@@ -8,6 +8,11 @@
  * Returns the HTTP status for the hook to return; httpd then sends what was prepared, whatever ErrorDocument says. */
 int mcp_answer(request_rec *r, mcp_request_t *request);
 
+/* httpd's input filters answer by themselves when a body is malformed, too long or too slow. Between these two calls such an
+ * answer is ours as well: JSON, no ErrorDocument, logged once. */
+void mcp_answer_reading(request_rec *r, mcp_request_t *request);
+void mcp_answer_reading_done(request_rec *r, mcp_request_t *request);
+
 /* The same for an answer outside of any location: error and text are fixed texts, allow the Allow field or NULL. */
 int mcp_answer_plain(request_rec *r, int status, const char *error, const char *text, const char *allow);
 

@@ -30,30 +30,43 @@ typedef struct gate_t {
 
 /* --- headers of the body ---------------------------------------------------------------------------------------- */
 
-/* Skips one parameter of a media type, ";" included. Only a charset of UTF-8 is neutral; what it is called else changes
- * how a backend reads the bytes. */
+#define TOKEN_CHARS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789!#$%&'*+-.^_`|~"
+
+/* Steps over a token or a quoted-string (RFC 9110 section 5.6); NULL when there is none. Its text, without quotes. */
+static const char *value_skip(const char *s, const char **ptext, apr_size_t *plen)
+{
+    if (*s != '"') {
+        *ptext = s;
+        *plen = strspn(s, TOKEN_CHARS);
+        return *plen ? s + *plen : NULL;
+    }
+    *ptext = ++s;
+    while (*s && *s != '"') {
+        s += *s == '\\' && s[1] ? 2 : 1;
+    }
+    *plen = (apr_size_t)(s - *ptext);
+    return *s ? s + 1 : NULL;
+}
+
+static int text_is(const char *text, apr_size_t len, const char *want)
+{
+    return len == strlen(want) && !ap_cstr_casecmpn(text, want, len);
+}
+
+/* Skips one parameter of a media type, ";" included; NULL for a malformed one. Only a charset of UTF-8 is neutral: what it
+ * is called else changes how a backend reads the bytes. */
 static const char *parameter_skip(const char *s)
 {
-    static const char name[] = "charset", value[] = "utf-8";
-    int is_charset, quoted;
-    const char *start;
+    const char *name, *value;
+    apr_size_t name_len, value_len;
 
-    s += strspn(s + 1, " \t") + 1;
-    start = s;
-    s += strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789!#$%&'*+-.^_`|~");
-    if (s == start || *s != '=') {
+    name = s + 1 + strspn(s + 1, " \t");
+    name_len = strspn(name, TOKEN_CHARS);
+    s = name + name_len;
+    if (!name_len || *s != '=' || !(s = value_skip(s + 1, &value, &value_len))) {
         return NULL;
     }
-    is_charset = (apr_size_t)(s - start) == sizeof(name) - 1 && !ap_cstr_casecmpn(start, name, sizeof(name) - 1);
-    s++;
-    quoted = *s == '"';
-    start = s += quoted;
-    s += strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789!#$%&'*+-.^_`|~");
-    if (s == start || (is_charset && ((apr_size_t)(s - start) != sizeof(value) - 1 ||
-                                      ap_cstr_casecmpn(start, value, sizeof(value) - 1)))) {
-        return NULL;
-    }
-    if (quoted && *s++ != '"') {
+    if (text_is(name, name_len, "charset") && !text_is(value, value_len, "utf-8")) {
         return NULL;
     }
     return s + strspn(s, " \t");
@@ -89,6 +102,14 @@ static int has_decoder(const request_rec *r)
     return 0;
 }
 
+/* httpd's own limit holds as well; 0 is none. */
+static apr_size_t body_limit(const request_rec *r, apr_off_t max)
+{
+    apr_off_t limit = ap_get_limit_req_body(r);
+
+    return (apr_size_t)(limit > 0 && limit < max ? limit : max);
+}
+
 static mcp_status_t headers_check(request_rec *r, const mcp_location_t *location)
 {
     const char *length = apr_table_get(r->headers_in, "Content-Length");
@@ -99,7 +120,7 @@ static mcp_status_t headers_check(request_rec *r, const mcp_location_t *location
     if (apr_table_get(r->headers_in, "Content-Encoding") && !has_decoder(r)) {
         return MCP_BODY_ENCODING;
     }
-    return length && apr_atoi64(length) > location->max_body ? MCP_BODY_TOO_LARGE : MCP_OK;
+    return length && (apr_size_t)apr_atoi64(length) > body_limit(r, location->max_body) ? MCP_BODY_TOO_LARGE : MCP_OK;
 }
 
 /* --- reading ---------------------------------------------------------------------------------------------------- */
@@ -157,14 +178,25 @@ static mcp_status_t brigade_take(buffer_t *buffer, apr_bucket_brigade *bb, int *
     return MCP_OK;
 }
 
-/* Reads the whole body, at most max bytes. *http is set instead when a filter below has decided on an answer (408, 413 by
- * LimitRequestBody, or one that is sent already). */
-static mcp_status_t body_read(gate_t *gate, request_rec *r, apr_off_t max, int *http)
+static mcp_status_t read_error(apr_status_t rv)
+{
+    switch (ap_map_http_request_error(rv, HTTP_BAD_REQUEST)) {
+    case HTTP_REQUEST_ENTITY_TOO_LARGE:
+        return MCP_BODY_TOO_LARGE;
+    case HTTP_REQUEST_TIME_OUT:
+        return MCP_BODY_TIMEOUT;
+    default:
+        return MCP_BODY_UNREADABLE;
+    }
+}
+
+/* Reads the whole body, at most max bytes. *sent is set when a filter below has answered already. */
+static mcp_status_t body_read(gate_t *gate, request_rec *r, mcp_request_t *request, apr_size_t max, int *sent)
 {
     const char *length = apr_table_get(r->headers_in, "Content-Length");
     apr_off_t expected = length ? apr_atoi64(length) : 0;
     apr_bucket_brigade *bb = apr_brigade_create(r->pool, r->connection->bucket_alloc);
-    buffer_t buffer = { NULL, 0, 0, (apr_size_t)max };
+    buffer_t buffer = { NULL, 0, 0, max };
     mcp_status_t status = MCP_OK;
     int eos = 0;
 
@@ -172,15 +204,18 @@ static mcp_status_t body_read(gate_t *gate, request_rec *r, apr_off_t max, int *
     buffer.size = (apr_size_t)(expected > 0 && expected < FIRST_READ ? expected : FIRST_READ);
     buffer.size = buffer.size < buffer.max ? buffer.size : buffer.max;
     buffer.data = apr_palloc(r->pool, buffer.size);
+    mcp_answer_reading(r, request);
     while (!eos && status == MCP_OK) {
         apr_status_t rv = ap_get_brigade(r->input_filters, bb, AP_MODE_READBYTES, APR_BLOCK_READ, READ_CHUNK);
 
         if (rv != APR_SUCCESS) {
-            *http = ap_map_http_request_error(rv, HTTP_BAD_REQUEST);
-            return *http == HTTP_REQUEST_ENTITY_TOO_LARGE ? MCP_BODY_TOO_LARGE : MCP_BODY_UNREADABLE;
+            *sent = rv == AP_FILTER_ERROR;
+            status = read_error(rv);
+            break;
         }
         status = brigade_take(&buffer, bb, &eos, r->pool);
     }
+    mcp_answer_reading_done(r, request);
     apr_brigade_destroy(bb);
     gate->data = buffer.data;
     gate->len = buffer.len;
@@ -257,14 +292,14 @@ static mcp_status_t rules_check(request_rec *r, mcp_request_t *request, const mc
     return status;
 }
 
-static mcp_status_t message_judge(request_rec *r, mcp_request_t *request, gate_t *gate, int *http)
+static mcp_status_t message_judge(request_rec *r, mcp_request_t *request, gate_t *gate, int *sent)
 {
     const mcp_location_t *location = request->location;
     mcp_mirror_t mirror;
     mcp_message_t *message;
     mcp_status_t status = headers_check(r, location);
 
-    if (status != MCP_OK || (status = body_read(gate, r, location->max_body, http)) != MCP_OK) {
+    if (status != MCP_OK || (status = body_read(gate, r, request, body_limit(r, location->max_body), sent)) != MCP_OK) {
         return status;
     }
     request->body_read = 1;
@@ -286,7 +321,7 @@ static mcp_status_t message_judge(request_rec *r, mcp_request_t *request, gate_t
 }
 
 /* GET, HEAD and DELETE carry no body: nobody would judge it. */
-static mcp_status_t verb_judge(request_rec *r, mcp_request_t *request, gate_t *gate, int *http)
+static mcp_status_t verb_judge(request_rec *r, mcp_request_t *request, gate_t *gate, int *sent)
 {
     mcp_operation_t operation = { r->method_number == M_DELETE ? MCP_OPERATION_DELETE : MCP_OPERATION_GET, NULL,
                                   MCP_OBJECT_NONE, NULL, NULL };
@@ -296,19 +331,19 @@ static mcp_status_t verb_judge(request_rec *r, mcp_request_t *request, gate_t *g
     if (!r->prev && (apr_table_get(r->headers_in, "Transfer-Encoding") || (length && apr_atoi64(length) != 0))) {
         return MCP_BODY_UNEXPECTED;
     }
-    if (!r->main && (status = body_read(gate, r, 0, http)) != MCP_OK) {
+    if (!r->main && (status = body_read(gate, r, request, 0, sent)) != MCP_OK) {
         return status == MCP_BODY_TOO_LARGE ? MCP_BODY_UNEXPECTED : status;
     }
     return rules_check(r, request, &operation, 1);
 }
 
 /* A sub-request shares its body with the main one: only a GET can be judged. */
-static mcp_status_t request_judge(request_rec *r, mcp_request_t *request, gate_t *gate, int *http)
+static mcp_status_t request_judge(request_rec *r, mcp_request_t *request, gate_t *gate, int *sent)
 {
     if (r->main && r->method_number != M_GET) {
         return MCP_VERB_FORBIDDEN;
     }
-    return r->method_number == M_POST ? message_judge(r, request, gate, http) : verb_judge(r, request, gate, http);
+    return r->method_number == M_POST ? message_judge(r, request, gate, sent) : verb_judge(r, request, gate, sent);
 }
 
 int mcp_gate_handler(request_rec *r)
@@ -316,7 +351,7 @@ int mcp_gate_handler(request_rec *r)
     const mcp_location_t *location = mcp_location_of(r);
     mcp_request_t *request;
     gate_t *gate;
-    int http = 0;
+    int sent = 0;
 
     if (!location) {
         mcp_forward_unprotected(r);
@@ -334,9 +369,9 @@ int mcp_gate_handler(request_rec *r)
     }
     gate = apr_pcalloc(r->pool, sizeof(*gate));
     if (location->inspect) {
-        request->status = request_judge(r, request, gate, &http);
-        if (http == AP_FILTER_ERROR || http == HTTP_REQUEST_TIME_OUT) {
-            return http;
+        request->status = request_judge(r, request, gate, &sent);
+        if (sent) {
+            return AP_FILTER_ERROR;
         }
         if (request->status != MCP_OK) {
             return mcp_answer(r, request);

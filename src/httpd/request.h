@@ -12,6 +12,8 @@ typedef struct mcp_request_t {
     const apr_array_header_t *needed; /* values the rules name for what was refused, or NULL */
     const mcp_message_t *message;     /* once the body has been judged, good or bad */
     int body_read;                    /* an answer of ours is JSON-RPC from now on */
+    int reading;                      /* the body is being read: httpd's own filters may refuse it */
+    char **responses;                 /* the core's custom responses, put aside meanwhile */
     int judged;                       /* the gate has done its work */
     int shadow;                       /* refused by rules that only watch */
     const char *id;                   /* request_id */
