@@ -12,11 +12,12 @@ ok=0 not_ok=0
 # Key files and certificates; a good set is made here, the bad ones need no key.
 [ -x "${MCP_MINT:-}" ] || { echo "not built: ${MCP_MINT:-MCP_MINT}"; exit 99; }
 "$MCP_MINT" keygen p256 "$tmp/key.pem" && "$MCP_MINT" jwks "$("$MCP_MINT" jwk "$tmp/key.pem" --kid a)" >"$tmp/jwks.json" || exit 99
+"$MCP_MINT" cert "$tmp/key.pem" --host localhost >"$tmp/ca.pem" || exit 99
 : >"$tmp/empty.json"
 echo '{"keys":' >"$tmp/garbage.json"
 echo '{"keys":[]}' >"$tmp/nokeys.json"
 echo '{"keys":[{"kty":"oct","kid":"a","alg":"HS256","k":"c2VjcmV0"}]}' >"$tmp/secret.json"
-: >"$tmp/ca.pem"
+: >"$tmp/empty.pem"
 static=$("$HTTPD" -l)
 module() { # module NAME...   LoadModule lines of those that are not built in
     for m; do
@@ -463,6 +464,7 @@ McpOAuthCACertificateFile => McpOAuthCACertificateFile takes one argument
 McpOAuthCACertificateFile %TMP%/missing.pem => cannot be read; write the path of a PEM file
 McpOAuthCACertificateFile "" => McpOAuthCACertificateFile takes one argument
 McpOAuthCACertificateFile %TMP%/htdocs => cannot be read
+McpOAuthCACertificateFile %TMP%/empty.pem => cannot be read
 McpOAuthAllowHTTP maybe => McpOAuthAllowHTTP must be On or Off
 END
 all_good section <<'END'
@@ -895,12 +897,45 @@ good 'a contradiction of several sections is a remark here and a 500 later' 'MCP
     McpOAuthInspect Off
 </Location>
 END
-good 'a claim in the field that carries the token is a remark and a 500 later' 'MCP0953' 'the very field that carries the token; write another name' <<END
+bad 'a claim in the field that carries the token' 'the very field that carries the token; write another name' <<END
 <Location "/mcp">
-    McpOAuth On
+    @McpOAuth On
     McpOAuthIssuer https://sso.example.com
     McpOAuthForwardClaim sub Authorization
 </Location>
+END
+good 'the same made by two sections is a remark and a 500 later' 'MCP0953' 'the very field that carries the token; write another name' <<END
+<Location "/mcp">
+    McpOAuth On
+    McpOAuthIssuer https://sso.example.com
+</Location>
+<Location "/mcp/inner">
+    McpOAuthForwardClaim sub Authorization
+</Location>
+END
+for path in mcp /mcp//x /m%63p /mcp/../y /mcp/./x; do
+    bad "a path that never matches: $path" 'never matches: httpd decodes and normalizes paths first' <<END
+<Location "$path">
+    @McpOAuth On
+    McpOAuthIssuer https://sso.example.com
+    McpOAuthResource https://mcp.example.com/mcp
+</Location>
+END
+done
+good 'a path with a slash at its end is a remark' 'MCP0958' 'leaves "/mcp" itself open; write it without the slash' <<END
+<Location "/mcp/">
+    McpOAuth On
+    McpOAuthIssuer https://sso.example.com
+</Location>
+END
+bad 'a pattern that counts on another section' 'a pattern is judged without other sections: write it here, or at server level' <<END
+<Location "/">
+    McpOAuthIssuer https://sso.example.com
+</Location>
+<LocationMatch "^/mcp">
+    @McpOAuth On
+    McpOAuthResource https://mcp.example.com/mcp
+</LocationMatch>
 END
 good 'two resources at one metadata path are a remark' 'MCP0954' 'write another McpOAuthMetadataPath for one of them' <<END
 <Location "/a">

@@ -26,7 +26,7 @@ chmod -R a+rX "$run/t" # httpd's children are not root
 needed="mpm_$mpm unixd log_config watchdog authn_core authz_core authz_host authz_user access_compat auth_basic
     authn_file alias dir mime headers rewrite setenvif env proxy proxy_http http2 reqtimeout deflate filter cache
     cache_disk include actions socache_shmcb status"
-wanted="ssl slotmem_shm proxy_balancer lbmethod_byrequests proxy_wstunnel proxy_http2 request buffer substitute
+wanted="sed ssl slotmem_shm proxy_balancer lbmethod_byrequests proxy_wstunnel proxy_http2 request buffer substitute
     allowmethods brotli expires logio info remoteip"
 {
     static=$("$HTTPD" -l)

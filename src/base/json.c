@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/limits.h"
+
 #define FLAGS (JSON_REJECT_DUPLICATES | JSON_DECODE_ANY)
 
 static int hex(char c)
@@ -74,6 +76,7 @@ static const char *skip_string(const char *s, const char *end)
 static mcp_status_t scan(const char *data, apr_size_t len, int max_depth)
 {
     const char *s = data, *end = data + len;
+    apr_size_t values = 1;
     int depth = 0;
 
     if (memchr(data, 0, len) || (len >= 3 && !memcmp(data, "\xEF\xBB\xBF", 3))) {
@@ -90,12 +93,14 @@ static mcp_status_t scan(const char *data, apr_size_t len, int max_depth)
         if ((*s == '{' || *s == '[') && ++depth > max_depth) {
             return MCP_JSON_DEPTH;
         }
+        /* Each comma starts another value, and so may each bracket. */
+        values += *s == '{' || *s == '[' || *s == ',';
         if (*s == '}' || *s == ']') {
             depth--;
         }
         s++;
     }
-    return MCP_OK;
+    return values > MCP_LIMIT_VALUES ? MCP_JSON_VALUES : MCP_OK;
 }
 
 static int in_number(char c)

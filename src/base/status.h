@@ -34,7 +34,7 @@ enum { MCP_LOG_ERR = 3, MCP_LOG_WARNING = 4, MCP_LOG_NOTICE = 5, MCP_LOG_INFO = 
     X(TOKEN_EXPIRED, "token-expired", 401, "invalid_token", 0, INFO, "MCP0212", "The access token expired") \
     X(TOKEN_NOT_YET, "token-not-yet-valid", 401, "invalid_token", 0, INFO, "MCP0213", "The access token is not valid") \
     X(TOKEN_BOUND, "token-bound", 401, "invalid_token", 0, INFO, "MCP0214", "The access token is not valid") \
-    X(KEYS_UNAVAILABLE, "keys-unavailable", 503, "temporarily_unavailable", 0, WARNING, "MCP0301", \
+    X(KEYS_UNAVAILABLE, "keys-unavailable", 503, "temporarily_unavailable", 0, INFO, "MCP0301", \
       "The access token cannot be checked at the moment") \
     X(SCOPE_MISSING, "scope-missing", 403, "insufficient_scope", 0, INFO, "MCP0401", "The access token lacks a scope") \
     X(CLAIM_MISSING, "claim-missing", 403, "forbidden", 0, INFO, "MCP0402", "The request is not allowed") \
@@ -62,6 +62,7 @@ enum { MCP_LOG_ERR = 3, MCP_LOG_WARNING = 4, MCP_LOG_NOTICE = 5, MCP_LOG_INFO = 
     X(JSON_DUPLICATE, "json-duplicate", 400, "invalid_request", -32600, INFO, "MCP0605", \
       "The body has a member twice") \
     X(JSON_VARIANT, "json-variant", 400, "invalid_request", -32600, INFO, "MCP0606", "The body has a misspelt member") \
+    X(JSON_VALUES, "json-values", 400, "invalid_request", -32600, INFO, "MCP0611", "The body has too many values") \
     X(RPC_INVALID, "rpc-invalid", 400, "invalid_request", -32600, INFO, "MCP0607", \
       "The body is not a JSON-RPC 2.0 message") \
     X(RPC_BATCH, "rpc-batch", 400, "invalid_request", -32600, INFO, "MCP0608", "Batches are not allowed") \

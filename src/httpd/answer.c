@@ -18,6 +18,7 @@ APLOG_USE_MODULE(mcp_oauth);
     "DPoP"
 #define EXPOSED_HEADERS "WWW-Authenticate, Mcp-Session-Id, MCP-Protocol-Version, DPoP-Nonce, Retry-After"
 #define RETRY_AFTER "5"
+#define GRANTED_MAX 64 /* names in one Access-Control-Allow-Headers */
 /* An unread body longer than this is not worth swallowing for the sake of the connection. */
 #define SWALLOW_MAX (64 * 1024)
 
@@ -35,16 +36,17 @@ void mcp_answer_cors(apr_table_t *headers, const char *origin)
 /* Mcp-Param-* names are open-ended: those asked for are granted. */
 static const char *preflight_headers(request_rec *r)
 {
-    const char *asked = apr_table_get(r->headers_in, "Access-Control-Request-Headers"), *name,
-               *granted = ALLOWED_HEADERS;
+    const char *asked = apr_table_get(r->headers_in, "Access-Control-Request-Headers"), *name;
+    apr_array_header_t *granted = apr_array_make(r->pool, 4, sizeof(const char *));
 
-    while (asked && (name = ap_get_list_item(r->pool, &asked))) {
+    APR_ARRAY_PUSH(granted, const char *) = ALLOWED_HEADERS;
+    while (asked && granted->nelts < GRANTED_MAX && (name = ap_get_list_item(r->pool, &asked))) {
         if (!ap_cstr_casecmpn(name, "mcp-param-", 10) &&
             strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-_") == strlen(name)) {
-            granted = apr_pstrcat(r->pool, granted, ", ", name, NULL);
+            APR_ARRAY_PUSH(granted, const char *) = name;
         }
     }
-    return granted;
+    return apr_array_pstrcat(r->pool, granted, ',');
 }
 
 static void preflight_add(request_rec *r, const mcp_request_t *request, apr_table_t *headers)
@@ -142,7 +144,7 @@ static apr_table_t *headers_make(request_rec *r, const mcp_request_t *request, c
         apr_table_setn(headers, "WWW-Authenticate", challenge);
     }
     if (info->http == HTTP_SERVICE_UNAVAILABLE) {
-        apr_table_setn(headers, "Retry-After", RETRY_AFTER);
+        apr_table_setn(headers, "Retry-After", request->crowded ? "1" : RETRY_AFTER);
     }
     if (info->http == HTTP_METHOD_NOT_ALLOWED) {
         apr_table_setn(headers, "Allow", VERBS);

@@ -12,16 +12,50 @@
 
 APLOG_USE_MODULE(mcp_oauth);
 
-int mcp_check_speaks(void)
-{
-    return ap_state_query(AP_SQ_RUN_MODE) != AP_SQ_RM_NORMAL ||
-           ap_state_query(AP_SQ_MAIN_STATE) != AP_SQ_MS_CREATE_PRE_CONFIG;
-}
+typedef struct remark_t {
+    server_rec *server;
+    const char *id, *text;
+    const ap_directive_t *at;
+} remark_t;
+
+/* Filled while the configuration is read and checked. */
+static apr_array_header_t *remarks;
 
 static void report(server_rec *s, int level, const char *id, const ap_directive_t *at, const char *text)
 {
-    ap_log_error(APLOG_MARK, APLOG_STARTUP | level, 0, s, "%s: %s:%d: %s: %s", id, at ? at->filename : "?",
-                 at ? at->line_num : 0, at ? at->directive : "McpOAuth", text);
+    ap_log_error(APLOG_MARK, level, 0, s, "%s: %s:%d: %s: %s", id, at ? at->filename : "?", at ? at->line_num : 0,
+                 at ? at->directive : "McpOAuth", text);
+}
+
+void mcp_remark(server_rec *s, const char *id, const ap_directive_t *at, const char *text)
+{
+    remark_t *remark;
+
+    if (ap_state_query(AP_SQ_RUN_MODE) != AP_SQ_RM_NORMAL) {
+        report(s, APLOG_STARTUP | APLOG_WARNING, id, at, text);
+        return;
+    }
+    remark = apr_array_push(remarks);
+    remark->server = s;
+    remark->id = id;
+    remark->at = at;
+    remark->text = text;
+}
+
+void mcp_remarks_reset(apr_pool_t *pconf)
+{
+    remarks = apr_array_make(pconf, 4, sizeof(remark_t));
+}
+
+void mcp_remarks_log(void)
+{
+    int i;
+
+    for (i = 0; i < remarks->nelts; i++) {
+        const remark_t *remark = &APR_ARRAY_IDX(remarks, i, remark_t);
+
+        report(remark->server, APLOG_WARNING, remark->id, remark->at, remark->text);
+    }
 }
 
 static mcp_dir_t *dir_of(ap_conf_vector_t *section)
@@ -66,23 +100,28 @@ static mcp_dir_t *effective_make(server_rec *s, const apr_array_header_t *sectio
 }
 
 /* A contradiction of one section is an error; one that several sections make together is refused per request. */
-static int contradicts_alone(const mcp_dir_t *dir)
+static const char *contradiction_alone(const mcp_dir_t *dir, apr_pool_t *p)
 {
-    return dir->inspect == 0 && dir->acl > MCP_ACL_OFF;
+    mcp_location_t alone = { .conf = dir };
+
+    alone.inspect = dir->inspect != 0;
+    alone.acl_mode = dir->acl > MCP_ACL_OFF ? dir->acl : MCP_ACL_OFF;
+    alone.policy.forwards = dir->forwards;
+    alone.token_header = dir->token_header ? dir->token_header : dir->enabled == 1 ? MCP_TOKEN_HEADER_DEFAULT : "";
+    return mcp_location_contradiction(&alone, p);
 }
 
 static int section_check(server_rec *s, const apr_array_header_t *sections, int i, apr_pool_t *pconf)
 {
     mcp_dir_t *dir = dir_of(APR_ARRAY_IDX(sections, i, ap_conf_vector_t *)), *effective;
     mcp_location_t *location;
+    const char *error;
 
     if (!dir) {
         return OK;
     }
-    if (contradicts_alone(dir)) {
-        report(s, APLOG_EMERG, "MCP0950", dir->at,
-               "McpOAuthACL needs the bodies that McpOAuthInspect Off leaves unread; write McpOAuthInspect On or "
-               "McpOAuthACL Off");
+    if ((error = contradiction_alone(dir, pconf))) {
+        report(s, APLOG_STARTUP | APLOG_EMERG, "MCP0950", dir->at, error);
         return !OK;
     }
     effective = effective_make(s, sections, i, pconf);
@@ -91,36 +130,59 @@ static int section_check(server_rec *s, const apr_array_header_t *sections, int 
     }
     location = mcp_location_make(effective, s, 1, pconf);
     if (location->error && !location->contradiction) {
-        report(s, APLOG_EMERG, "MCP0950", dir->at, location->error);
+        report(s, APLOG_STARTUP | APLOG_EMERG, "MCP0950", dir->at,
+               effective->owner
+                   ? location->error
+                   : apr_pstrcat(pconf, location->error,
+                                 " (a pattern is judged without other sections: write it here, or at server level)",
+                                 NULL));
         return !OK;
     }
     if (location->error) {
-        if (mcp_check_speaks()) {
-            report(s, APLOG_WARNING, "MCP0953", dir->at,
+        mcp_remark(s, "MCP0953", dir->at,
                    apr_pstrcat(pconf, location->error, " (requests here are refused with 500)", NULL));
-        }
         return OK;
     }
     mcp_documents_add(location, effective->owner && dir->path && !strcmp(effective->owner, dir->path), pconf);
     return OK;
 }
 
-/* A host that sets up a location and never says McpOAuth On protects nothing: worth a word. */
-static void server_remark(server_rec *s, const apr_array_header_t *sections)
+static const apr_array_header_t *sections_of(const server_rec *s)
 {
-    const mcp_dir_t *first = NULL;
-    int i;
+    return ((const core_server_config *)ap_get_core_module_config(s->module_config))->sec_url;
+}
+
+static int says_mcp_oauth(const server_rec *s)
+{
+    const apr_array_header_t *sections = sections_of(s);
+    int i, says = 0;
 
     for (i = 0; i < sections->nelts; i++) {
         const mcp_dir_t *dir = dir_of(APR_ARRAY_IDX(sections, i, ap_conf_vector_t *));
 
-        if (dir && dir->enabled != MCP_UNSET) {
+        says |= dir && dir->enabled != MCP_UNSET;
+    }
+    return says;
+}
+
+/* A host that sets up a location and never says McpOAuth protects nothing: worth a word. Sections of the main server may be
+ * there for its virtual hosts, which have them in front of their own. */
+static void server_remark(server_rec *s, const server_rec *main_server)
+{
+    const apr_array_header_t *sections = sections_of(s);
+    const server_rec *other;
+    int i = s == main_server ? 0 : sections_of(main_server)->nelts, says = says_mcp_oauth(s);
+
+    for (other = s->next; s == main_server && other; other = other->next) {
+        says |= says_mcp_oauth(other);
+    }
+    for (; !says && i < sections->nelts; i++) {
+        const mcp_dir_t *dir = dir_of(APR_ARRAY_IDX(sections, i, ap_conf_vector_t *));
+
+        if (dir && dir->at) {
+            mcp_remark(s, "MCP0952", dir->at, "nothing is protected here; write McpOAuth On beside it");
             return;
         }
-        first = first ? first : dir;
-    }
-    if (first && first->at && mcp_check_speaks()) {
-        report(s, APLOG_WARNING, "MCP0952", first->at, "nothing is protected here; write McpOAuth On beside it");
     }
 }
 
@@ -134,7 +196,7 @@ static int issuers_check(server_rec *s, apr_pool_t *p)
         const mcp_issuer_t *issuer = mcp_issuer_obtain(s, conf->name, conf->at);
 
         if (issuer->error) {
-            report(s, APLOG_EMERG, "MCP0950", conf->at, issuer->error);
+            report(s, APLOG_STARTUP | APLOG_EMERG, "MCP0950", conf->at, issuer->error);
             result = !OK;
         }
     }
@@ -149,8 +211,7 @@ int mcp_check_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, ser
     mcp_issuers_reset(pconf);
     mcp_documents_reset(pconf);
     for (s = main_server; s; s = s->next) {
-        const core_server_config *core = ap_get_core_module_config(s->module_config);
-        const apr_array_header_t *sections = core->sec_url;
+        const apr_array_header_t *sections = sections_of(s);
 
         if (issuers_check(s, ptemp) != OK) {
             result = !OK;
@@ -161,7 +222,7 @@ int mcp_check_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, ser
                 result = !OK;
             }
         }
-        server_remark(s, sections);
+        server_remark(s, main_server);
     }
     mcp_documents_close(pconf);
     return result;

@@ -3,18 +3,16 @@
 #include "httpd/setter.h"
 
 #include <http_core.h>
-#include <http_log.h>
 
 #include <apr_lib.h>
 
 #include "base/json.h"
 #include "base/limits.h"
+#include "httpd/check.h"
 #include "net/url.h"
 #include "policy/acl.h"
 #include "policy/metadata.h"
 #include "policy/policy.h"
-
-APLOG_USE_MODULE(mcp_oauth);
 
 static const char *scopes_check(cmd_parms *cmd, int argc, char *const argv[])
 {
@@ -46,16 +44,40 @@ static const char *paths_check(cmd_parms *cmd, int argc, char *const argv[])
     return NULL;
 }
 
+/* A plain <Location> whose path no request has after httpd has normalized it protects nothing. */
+static const char *location_check(cmd_parms *cmd)
+{
+    char *normal = apr_pstrdup(cmd->pool, cmd->path);
+    apr_size_t len = strlen(cmd->path);
+
+    if (*cmd->path != '/' || strpbrk(cmd->path, "?%#") ||
+        !ap_normalize_path(normal, AP_NORMALIZE_MERGE_SLASHES | AP_NORMALIZE_NOT_ABOVE_ROOT) ||
+        strcmp(normal, cmd->path)) {
+        FAIL("%s: <Location \"%s\"> never matches: httpd decodes and normalizes paths first; write one like \"/mcp\"",
+             NAME, cmd->path);
+    }
+    if (len > 1 && cmd->path[len - 1] == '/') {
+        mcp_remark(cmd->server, "MCP0958", cmd->directive,
+                   apr_psprintf(cmd->pool, "<Location \"%s\"> leaves \"%.*s\" itself open; write it without the slash",
+                                cmd->path, (int)len - 1, cmd->path));
+    }
+    return NULL;
+}
+
 static const char *set_enabled(cmd_parms *cmd, void *v, int on)
 {
     mcp_dir_t *dir = v;
     const ap_directive_t *in = cmd->directive->parent;
+    const char *error;
 
     PLACE(MCP_IN_LOCATION);
     dir->enabled = on;
     dir->at = cmd->directive;
     /* Only a plain <Location> has a path that a resource identifier can be made of. */
-    if (on && in && !ap_cstr_casecmp(in->directive, "<Location") && !strpbrk(cmd->path, "*?[~")) {
+    if (on && in && !ap_cstr_casecmp(in->directive, "<Location") && *in->args != '~' && !strpbrk(cmd->path, "*?[")) {
+        if ((error = location_check(cmd))) {
+            return error;
+        }
         dir->owner = cmd->path;
     }
     return NULL;
@@ -404,8 +426,7 @@ static const char *set_allow(cmd_parms *cmd, void *v, int argc, char *const argv
             FAIL("%s: %s", NAME, error);
         }
         if (warning) {
-            ap_log_error(APLOG_MARK, APLOG_STARTUP | APLOG_WARNING, 0, cmd->server, "MCP0951: %s:%d: %s: %s",
-                         cmd->directive->filename, cmd->directive->line_num, NAME, warning);
+            mcp_remark(cmd->server, "MCP0951", cmd->directive, warning);
         }
     }
     if (!dir->allows) {

@@ -18,6 +18,23 @@ static int same_name(const char *a, const char *b)
     return *a == *b;
 }
 
+/* Is it a spelling of an Mcp field that httpd passes and we have not judged, such as Mcp_Name? */
+static int is_mcp_twin(const char *name)
+{
+    const char *c;
+
+    if (apr_tolower(name[0]) != 'm' || apr_tolower(name[1]) != 'c' || apr_tolower(name[2]) != 'p' ||
+        apr_isalnum(name[3])) {
+        return 0;
+    }
+    for (c = name + 3; *c; c++) {
+        if (!apr_isalnum(*c) && *c != '-') {
+            return 1;
+        }
+    }
+    return 0;
+}
+
 static int in_list(const char *name, const char *const *names)
 {
     for (; *names; names++) {
@@ -52,7 +69,8 @@ static int is_end_to_end(const char *name)
 /* Connection: NAME makes mod_proxy drop that field, also one that we have just written. */
 static void connection_clean(request_rec *r, const apr_array_header_t *forwards, const char *token_header)
 {
-    const char *connection, *name, *left = NULL;
+    apr_array_header_t *left = apr_array_make(r->pool, 4, sizeof(const char *));
+    const char *connection, *name;
 
     if (!apr_table_get(r->headers_in, "Connection")) {
         return;
@@ -62,11 +80,11 @@ static void connection_clean(request_rec *r, const apr_array_header_t *forwards,
     while ((name = ap_get_list_item(r->pool, &connection))) {
         if (!is_forwarded(name, forwards) && !is_end_to_end(name) && !same_name(name, "Upgrade") &&
             !(token_header && same_name(name, token_header))) {
-            left = left ? apr_pstrcat(r->pool, left, ", ", name, NULL) : name;
+            APR_ARRAY_PUSH(left, const char *) = name;
         }
     }
-    if (left) {
-        apr_table_setn(r->headers_in, "Connection", left);
+    if (left->nelts) {
+        apr_table_setn(r->headers_in, "Connection", apr_array_pstrcat(r->pool, left, ','));
     }
     else {
         apr_table_unset(r->headers_in, "Connection");
@@ -84,7 +102,7 @@ static void fields_remove(request_rec *r, const apr_array_header_t *forwards, co
 
     for (i = 0; i < all->nelts; i++) {
         if (e[i].key && ((token_header && same_name(e[i].key, token_header)) || is_forwarded(e[i].key, forwards) ||
-                         in_list(e[i].key, names))) {
+                         in_list(e[i].key, names) || (is_mcp_twin(e[i].key)))) {
             gone = gone ? gone : apr_array_make(r->pool, 4, sizeof(const char *));
             APR_ARRAY_PUSH(gone, const char *) = e[i].key;
         }

@@ -20,8 +20,18 @@ APLOG_USE_MODULE(mcp_oauth);
 static int pre_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp)
 {
     mcp_config_reset();
+    mcp_remarks_reset(pconf);
     mcp_issuers_reset(pconf);
     return OK;
+}
+
+static int post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s)
+{
+    if (ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_CREATE_PRE_CONFIG) {
+        return OK; /* the dry run */
+    }
+    mcp_remarks_log();
+    return mcp_refresh_post_config(pconf, s);
 }
 
 /* A child that cannot set itself up must not serve: without locks or digests nothing it says could be trusted. */
@@ -52,7 +62,7 @@ void mcp_hooks_register(apr_pool_t *p)
     mcp_gate_register();
     ap_hook_pre_config(pre_config, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_check_config(mcp_check_config, NULL, NULL, APR_HOOK_MIDDLE);
-    ap_hook_post_config(mcp_refresh_post_config, NULL, watchdog, APR_HOOK_MIDDLE);
+    ap_hook_post_config(post_config, NULL, watchdog, APR_HOOK_MIDDLE);
     ap_hook_child_init(child_init, NULL, watchdog, APR_HOOK_FIRST);
 
     ap_hook_quick_handler(mcp_metadata_handler, NULL, NULL, APR_HOOK_REALLY_FIRST);

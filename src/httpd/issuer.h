@@ -12,6 +12,7 @@ typedef struct mcp_issuer_t {
     const mcp_issuer_conf_t *conf;
     const char *authorization_server; /* advertised in the metadata */
     const char *error; /* why tokens of this issuer could never be judged, and the cure; NULL if they can */
+    int trusted;       /* some location names it: its keys are needed */
     mcp_refresh_conf_t bounds;
     mcp_keyset_t *initial; /* of a file, read at start; NULL for the rest */
     /* in a child */

@@ -43,6 +43,18 @@ static int has_ssl(const server_rec *s)
     return 0;
 }
 
+/* Of the first Listen line; httpd's list begins with the last. */
+static unsigned first_listen_port(void)
+{
+    const ap_listen_rec *listener;
+    unsigned port = 0;
+
+    for (listener = ap_listeners; listener; listener = listener->next) {
+        port = listener->bind_addr ? listener->bind_addr->port : port;
+    }
+    return port;
+}
+
 const char *mcp_location_resource(const char *path, const server_rec *s, apr_pool_t *p)
 {
     unsigned port = s->port;
@@ -54,9 +66,7 @@ const char *mcp_location_resource(const char *path, const server_rec *s, apr_poo
     if (!port && s->addrs) {
         port = s->addrs->host_port;
     }
-    if (!port && ap_listeners && ap_listeners->bind_addr) {
-        port = ap_listeners->bind_addr->port;
-    }
+    port = port ? port : first_listen_port();
     https = s->server_scheme ? !ap_cstr_casecmp(s->server_scheme, "https") : port == 443 || has_ssl(s);
     if (!port || port == (https ? 443u : 80u)) {
         return apr_psprintf(p, "%s://%s%s", https ? "https" : "http", s->server_hostname, path);
@@ -120,6 +130,9 @@ static const char *trusts_make(mcp_location_t *location, server_rec *s, int star
         const mcp_issuer_t *issuer = starting ? mcp_issuer_obtain(s, name, conf->at) : mcp_issuer_find(s, name);
         mcp_trust_t *trust = apr_pcalloc(p, sizeof(*trust));
 
+        if (starting) {
+            ((mcp_issuer_t *)issuer)->trusted = 1;
+        }
         if (!issuer || issuer->error || (!starting && !issuer->keys)) {
             return issuer && issuer->error ? issuer->error
                                            : apr_psprintf(p, "issuer '%s' was not there at start", name);
@@ -257,7 +270,7 @@ static void advice_make(mcp_location_t *location, apr_pool_t *p)
 
 /* --- the whole -------------------------------------------------------------------------------------------------- */
 
-static const char *contradiction_find(const mcp_location_t *location, apr_pool_t *p)
+const char *mcp_location_contradiction(const mcp_location_t *location, apr_pool_t *p)
 {
     const apr_array_header_t *forwards = location->policy.forwards;
     int i;
@@ -293,7 +306,7 @@ mcp_location_t *mcp_location_make(const mcp_dir_t *conf, server_rec *s, int star
     }
     rights_make(location, p);
     advice_make(location, p);
-    location->error = contradiction_find(location, p);
+    location->error = mcp_location_contradiction(location, p);
     location->contradiction = location->error != NULL;
     return location;
 }

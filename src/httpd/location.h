@@ -41,6 +41,10 @@ typedef struct mcp_location_t {
  * does, and keys are not there yet. */
 mcp_location_t *mcp_location_make(const mcp_dir_t *conf, server_rec *s, int starting, apr_pool_t *p);
 
+/* What in a compiled location contradicts itself, with the cure; NULL: nothing. Reads inspect, acl_mode, token_header and
+ * policy.forwards alone. */
+const char *mcp_location_contradiction(const mcp_location_t *location, apr_pool_t *p);
+
 /* The compiled location of a request, made on first use and then remembered. NULL: not protected. */
 const mcp_location_t *mcp_location_of(request_rec *r);
 

@@ -1,7 +1,6 @@
 #include "httpd/metadata.h"
 
 #include <http_core.h>
-#include <http_log.h>
 #include <http_protocol.h>
 #include <http_request.h>
 
@@ -12,8 +11,6 @@
 #include "httpd/answer.h"
 #include "httpd/check.h"
 #include "policy/metadata.h"
-
-APLOG_USE_MODULE(mcp_oauth);
 
 #define MAX_AGE "max-age=300"
 
@@ -73,12 +70,13 @@ void mcp_documents_add(const mcp_location_t *location, int owner, apr_pool_t *pc
         document_t *other = &APR_ARRAY_IDX(documents, i, document_t);
 
         if (other->server == location->server && !strcmp(other->path, location->metadata_path)) {
-            if (strcmp(other->resource, location->resource) && mcp_check_speaks()) {
-                ap_log_error(
-                    APLOG_MARK, APLOG_STARTUP | APLOG_WARNING, 0, location->server,
-                    "MCP0954: %s and %s have the same metadata path %s; write another McpOAuthMetadataPath for "
-                    "one of them",
-                    other->resource, location->resource, other->path);
+            if (strcmp(other->resource, location->resource)) {
+                mcp_remark(
+                    (server_rec *)location->server, "MCP0954", location->conf->at,
+                    apr_psprintf(pconf,
+                                 "%s and %s have the same metadata path %s; write another McpOAuthMetadataPath for "
+                                 "one of them",
+                                 other->resource, location->resource, other->path));
             }
             if (other->owner || !owner) {
                 return;

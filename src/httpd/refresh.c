@@ -136,14 +136,14 @@ void mcp_refresh_start(void)
     }
 }
 
-int mcp_refresh_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s)
+int mcp_refresh_post_config(apr_pool_t *pconf, server_rec *s)
 {
     APR_OPTIONAL_FN_TYPE(ap_watchdog_get_instance) *get = APR_RETRIEVE_OPTIONAL_FN(ap_watchdog_get_instance);
     APR_OPTIONAL_FN_TYPE(ap_watchdog_register_callback) *reg = APR_RETRIEVE_OPTIONAL_FN(ap_watchdog_register_callback);
     ap_watchdog_t *watchdog;
     int i;
 
-    if (ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_CREATE_PRE_CONFIG || !mcp_issuers_count()) {
+    if (!mcp_issuers_count()) {
         return OK;
     }
     if (!get || !reg) {
@@ -157,10 +157,14 @@ int mcp_refresh_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *pte
         return !OK;
     }
     for (i = 0; i < mcp_issuers_count(); i++) {
-        const char *name = apr_psprintf(pconf, "_mcp_oauth_%d_", i);
+        mcp_issuer_t *issuer = mcp_issuer_at(i);
+        /* Who fetches may hang, and has a thread of its own; files are looked at by one thread for all. */
+        const char *name = issuer->source.file ? "_mcp_oauth_files_" : apr_psprintf(pconf, "_mcp_oauth_%d_", i);
 
-        if (get(&watchdog, name, 0, 0, pconf) != APR_SUCCESS ||
-            reg(watchdog, TICK, mcp_issuer_at(i), tick) != APR_SUCCESS) {
+        if (!issuer->trusted) {
+            continue;
+        }
+        if (get(&watchdog, name, 0, 0, pconf) != APR_SUCCESS || reg(watchdog, TICK, issuer, tick) != APR_SUCCESS) {
             ap_log_error(APLOG_MARK, APLOG_STARTUP | APLOG_EMERG, 0, s, "MCP0957: watchdog %s cannot be set up", name);
             return !OK;
         }

@@ -4,8 +4,9 @@
 
 #include "httpd/config.h"
 
-/* post_config hook, before mod_watchdog's: one watchdog thread per issuer and child, so that one that hangs stops no other. */
-int mcp_refresh_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s);
+/* In post_config, before mod_watchdog's: one watchdog thread per trusted issuer that is fetched from and child, so that
+ * one that hangs stops no other. */
+int mcp_refresh_post_config(apr_pool_t *pconf, server_rec *s);
 
 /* Once per child, before its watchdog threads start. */
 void mcp_refresh_start(void);

@@ -10,7 +10,9 @@ typedef struct mcp_request_t {
     mcp_status_t status;              /* verdict of the access checker, later of the gate */
     const mcp_grant_t *grant;         /* whose request it is, once the token is good */
     const apr_array_header_t *needed; /* values the rules name for what was refused, or NULL */
-    const mcp_message_t *message;     /* once the body has been judged, good or bad */
+    const mcp_message_t *message;     /* while the gate judges the body or makes the answer, else NULL */
+    struct mcp_body_t *body;          /* what was read, until the answer begins; NULL: nothing */
+    int crowded;                      /* too many wait for keys already: come back soon */
     int body_read;                    /* an answer of ours is JSON-RPC from now on */
     int reading;                      /* the body is being read: httpd's own filters may refuse it */
     char **responses;                 /* the core's custom responses, put aside meanwhile */

@@ -3,11 +3,16 @@
 
 #include <http_core.h>
 
-#include <apr_file_io.h>
+#include <apr_file_info.h>
 #include <apr_lib.h>
+#include <openssl/err.h>
+#include <openssl/pem.h>
 
 #include "net/url.h"
 #include "token/token.h"
+
+/* httpd reads that many arguments of one line, and drops the rest without a word (AP_MAX_ARGC of its server/config.c). */
+#define ARGS_MAX 64
 
 /* Sections that start-up cannot judge: nothing in them may weaken or seem to strengthen a location. */
 static const char *place_foreign(const cmd_parms *cmd)
@@ -44,8 +49,8 @@ const char *mcp_setter_place(cmd_parms *cmd, mcp_dir_t *dir, int places)
     }
     if (cmd->path ? !(places & MCP_IN_LOCATION) : !(places & MCP_IN_SERVER)) {
         FAIL("%s belongs into %s", NAME,
-             places == MCP_IN_ISSUER  ? "<McpOAuthIssuer \"https://…\"> in the server or virtual host"
-             : places & MCP_IN_ISSUER ? "<Location> or <McpOAuthIssuer \"https://…\">"
+             places == MCP_IN_ISSUER  ? "<McpOAuthIssuer \"https://...\"> in the server or virtual host"
+             : places & MCP_IN_ISSUER ? "<Location> or <McpOAuthIssuer \"https://...\">"
                                       : "<Location>, for a whole host write <Location \"/\">");
     }
     if (!dir->at) {
@@ -84,6 +89,9 @@ const char *mcp_setter_args(cmd_parms *cmd, int argc, char *const argv[], int le
 
     if (argc < least) {
         FAIL("%s needs %s", NAME, syntax);
+    }
+    if (argc >= ARGS_MAX) {
+        FAIL("%s has too many arguments; write at most %d on a line, and several lines", NAME, ARGS_MAX - 1);
     }
     for (i = 0; i < argc; i++) {
         if (!*argv[i] || !mcp_setter_clean(argv[i])) {
@@ -233,18 +241,30 @@ const char *mcp_set_timeout(cmd_parms *cmd, void *v, const char *arg)
     return mcp_setter_duration(cmd, arg, apr_time_from_msec(100), apr_time_from_sec(300), &dir->section->timeout);
 }
 
+/* Is there at least one certificate in the file? */
+static int has_certificate(const char *path)
+{
+    BIO *bio = BIO_new_file(path, "r");
+    X509 *certificate = bio ? PEM_read_bio_X509(bio, NULL, NULL, NULL) : NULL;
+    int found = certificate != NULL;
+
+    X509_free(certificate);
+    BIO_free(bio);
+    ERR_clear_error();
+    return found;
+}
+
 const char *mcp_set_ca_file(cmd_parms *cmd, void *v, const char *arg)
 {
     mcp_dir_t *dir = v;
     const char *path = ap_server_root_relative(cmd->pool, arg);
-    apr_file_t *file;
-    apr_status_t rv;
+    apr_finfo_t info;
 
     PLACE(MCP_IN_ISSUER);
-    if (!path || (rv = apr_file_open(&file, path, APR_FOPEN_READ, 0, cmd->temp_pool)) != APR_SUCCESS) {
+    if (!path || apr_stat(&info, path, APR_FINFO_TYPE, cmd->temp_pool) != APR_SUCCESS || info.filetype != APR_REG ||
+        !has_certificate(path)) {
         FAIL("%s '%s' cannot be read; write the path of a PEM file with the certificates to trust", NAME, arg);
     }
-    apr_file_close(file);
     dir->section->ca_file = path;
     return NULL;
 }
@@ -310,11 +330,21 @@ const char *mcp_set_issuer_section(cmd_parms *cmd, void *v, const char *arg)
 
 /* --- server ----------------------------------------------------------------------------------------------------- */
 
+/* ap_check_cmd_context does not know our section. */
+static const char *section_forbid(cmd_parms *cmd, const mcp_dir_t *dir)
+{
+    if (dir->section) {
+        FAIL("%s does not belong into <McpOAuthIssuer>; write it into the server config", NAME);
+    }
+    return NULL;
+}
+
 const char *mcp_set_cache_ttl(cmd_parms *cmd, void *v, const char *arg)
 {
     mcp_server_t *server = ap_get_module_config(cmd->server->module_config, &mcp_oauth_module);
     const char *error = ap_check_cmd_context(cmd, GLOBAL_ONLY);
 
+    error = error ? error : section_forbid(cmd, v);
     return error ? error : mcp_setter_duration(cmd, arg, 0, apr_time_from_sec(86400), &server->cache_ttl);
 }
 
@@ -325,6 +355,7 @@ const char *mcp_set_cache_size(cmd_parms *cmd, void *v, const char *arg)
     char *end;
     apr_int64_t size = apr_strtoi64(arg, &end, 10);
 
+    error = error ? error : section_forbid(cmd, v);
     if (error) {
         return error;
     }

@@ -5,9 +5,15 @@
 #include <apr.h>
 
 typedef enum {
-    MCP_ALG_RS256, MCP_ALG_RS384, MCP_ALG_RS512,
-    MCP_ALG_PS256, MCP_ALG_PS384, MCP_ALG_PS512,
-    MCP_ALG_ES256, MCP_ALG_ES384, MCP_ALG_ES512,
+    MCP_ALG_RS256,
+    MCP_ALG_RS384,
+    MCP_ALG_RS512,
+    MCP_ALG_PS256,
+    MCP_ALG_PS384,
+    MCP_ALG_PS512,
+    MCP_ALG_ES256,
+    MCP_ALG_ES384,
+    MCP_ALG_ES512,
     MCP_ALG_EDDSA,   /* RFC 8037: Ed25519 and Ed448 keys */
     MCP_ALG_ED25519, /* RFC 9864, fully specified */
     MCP_ALG_ED448,
@@ -23,13 +29,13 @@ typedef apr_uint32_t mcp_algs_t;
 typedef enum { MCP_KEY_RSA, MCP_KEY_EC, MCP_KEY_OKP } mcp_key_type_t;
 
 typedef struct mcp_alg_info_t {
-    const char *name;     /* exact "alg" value */
+    const char *name; /* exact "alg" value */
     mcp_alg_t alg;
     mcp_key_type_t kty;
-    const char *curve;    /* the only JWK "crv" it goes with, NULL: no curve (RSA) or any Edwards curve (EdDSA) */
-    const char *digest;   /* OpenSSL's name; NULL for Edwards curves */
-    int pss;              /* RSASSA-PSS, salt as long as the digest (RFC 7518 section 3.5) */
-    int coordinate;       /* EC: bytes of R and of S (RFC 7518 section 3.4) */
+    const char *curve;  /* the only JWK "crv" it goes with, NULL: no curve (RSA) or any Edwards curve (EdDSA) */
+    const char *digest; /* OpenSSL's name; NULL for Edwards curves */
+    int pss;            /* RSASSA-PSS, salt as long as the digest (RFC 7518 section 3.5) */
+    int coordinate;     /* EC: bytes of R and of S (RFC 7518 section 3.4) */
 } mcp_alg_info_t;
 
 /* The algorithm of that exact, case-sensitive name of len bytes, or NULL. Static memory. */

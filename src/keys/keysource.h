@@ -10,14 +10,14 @@
 
 typedef struct mcp_keysource_t {
     /* configuration, set by the owner, immutable */
-    const char *issuer;             /* exact iss */
-    const char *file;               /* absolute path, or NULL */
-    const char *url;                /* absolute URL, or NULL; with file NULL as well: discovery */
-    const char *proxy, *ca_file;    /* as in mcp_http_request_t */
+    const char *issuer;          /* exact iss */
+    const char *file;            /* absolute path, or NULL */
+    const char *url;             /* absolute URL, or NULL; with file NULL as well: discovery */
+    const char *proxy, *ca_file; /* as in mcp_http_request_t */
     int allow_http;
-    apr_interval_time_t timeout;    /* for one whole attempt, discovery included */
+    apr_interval_time_t timeout; /* for one whole attempt, discovery included */
     /* what the last attempts left behind, owned by the attempts; zero at first */
-    apr_time_t file_mtime;          /* of the text last read */
+    apr_time_t file_mtime; /* of the text last read */
     apr_off_t file_size;
 } mcp_keysource_t;
 

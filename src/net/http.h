@@ -7,19 +7,19 @@
 
 typedef struct mcp_http_request_t {
     const char *url;
-    const char *proxy;              /* URL of a proxy, NULL for none (the environment is not asked) */
-    const char *ca_file;            /* PEM file of trusted certificates, NULL for the system's */
-    const char *etag;               /* sent as If-None-Match, NULL for none */
-    int allow_http;                 /* plain http to hosts other than loopback is allowed */
-    apr_interval_time_t timeout;    /* for the whole exchange, in microseconds */
-    apr_size_t max_body;            /* bytes; a longer body is an error */
-    int (*cancelled)(void *baton);  /* asked a few times a second; true ends the exchange. NULL: never */
+    const char *proxy;             /* URL of a proxy, NULL for none (the environment is not asked) */
+    const char *ca_file;           /* PEM file of trusted certificates, NULL for the system's */
+    const char *etag;              /* sent as If-None-Match, NULL for none */
+    int allow_http;                /* plain http to hosts other than loopback is allowed */
+    apr_interval_time_t timeout;   /* for the whole exchange, in microseconds */
+    apr_size_t max_body;           /* bytes; a longer body is an error */
+    int (*cancelled)(void *baton); /* asked a few times a second; true ends the exchange. NULL: never */
     void *baton;
 } mcp_http_request_t;
 
 typedef struct mcp_http_response_t {
     int status;
-    const char *body;          /* not NUL-terminated */
+    const char *body; /* not NUL-terminated */
     apr_size_t len;
     const char *content_type;  /* these five: NULL when absent */
     const char *cache_control; /* several lines joined with ", " */

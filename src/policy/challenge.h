@@ -4,7 +4,7 @@
 
 #include <apr_pools.h>
 
-typedef struct mcp_challenge_t {  /* NULL members are left out */
+typedef struct mcp_challenge_t { /* NULL members are left out */
     const char *realm;
     const char *resource_metadata;
     const char *scope;

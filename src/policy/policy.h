@@ -13,7 +13,7 @@
 
 typedef struct mcp_requirement_t {
     mcp_claim_path_t path;
-    const apr_array_header_t *values;    /* const char *: one of them must be among the claim's values, byte for byte */
+    const apr_array_header_t *values; /* const char *: one of them must be among the claim's values, byte for byte */
 } mcp_requirement_t;
 
 typedef struct mcp_forward_t {
@@ -37,15 +37,15 @@ typedef struct mcp_policy_t {
 
 /* What is kept of a token: no claim tree, no token. One block that can live in the cache. */
 typedef struct mcp_grant_t {
-    mcp_cache_entry_t entry;    /* first: times, key generation, size */
-    mcp_status_t status;        /* MCP_OK, MCP_CLIENT_FORBIDDEN, MCP_SCOPE_MISSING, MCP_CLAIM_MISSING */
+    mcp_cache_entry_t entry; /* first: times, key generation, size */
+    mcp_status_t status;     /* MCP_OK, MCP_CLIENT_FORBIDDEN, MCP_SCOPE_MISSING, MCP_CLAIM_MISSING */
     const char *iss;
-    const char *sub;            /* these four: NULL when the token has none */
+    const char *sub; /* these four: NULL when the token has none */
     const char *client;
     const char *user;
-    const char *scope;          /* the values of scope_paths joined with one space; "" for none */
-    mcp_valueset_t acl_values;  /* the values of acl_paths, with what they imply */
-    const char **forwards;      /* text for each of policy->forwards (mcp_claim_text), NULL: no header */
+    const char *scope;         /* the values of scope_paths joined with one space; "" for none */
+    mcp_valueset_t acl_values; /* the values of acl_paths, with what they imply */
+    const char **forwards;     /* text for each of policy->forwards (mcp_claim_text), NULL: no header */
 } mcp_grant_t;
 
 /* Judges a verified token by the policy and keeps what later phases need, in one malloc'ed block (free() releases it; the

@@ -14,11 +14,11 @@ typedef struct mcp_cache_t mcp_cache_t;
 
 /* One remembered verdict: a single malloc'ed block that starts with this header; free() releases all of it. */
 typedef struct mcp_cache_entry_t {
-    apr_time_t not_after, not_before;  /* as in mcp_token_t, checked at each hit */
-    mcp_keycache_t *keys;              /* whose generation it was verified under; must outlive the cache */
+    apr_time_t not_after, not_before; /* as in mcp_token_t, checked at each hit */
+    mcp_keycache_t *keys;             /* whose generation it was verified under; must outlive the cache */
     apr_uint32_t generation;
-    apr_size_t size;                   /* bytes of the whole block */
-    apr_uint32_t refs;                 /* the cache's own business */
+    apr_size_t size;   /* bytes of the whole block */
+    apr_uint32_t refs; /* the cache's own business */
 } mcp_cache_entry_t;
 
 /* At most max entries (> 0), each for at most ttl microseconds. Lives in p. Threads may use it at the same time. */
@@ -35,7 +35,9 @@ mcp_status_t mcp_cache_get(mcp_cache_entry_t **pentry, mcp_cache_t *cache, const
 void mcp_cache_put(mcp_cache_entry_t **pentry, mcp_cache_t *cache, const unsigned char *key, mcp_cache_entry_t *entry,
                    apr_time_t now, apr_pool_t *p);
 
-typedef struct mcp_cache_stats_t { apr_uint64_t hits, misses, entries, bytes; } mcp_cache_stats_t;
+typedef struct mcp_cache_stats_t {
+    apr_uint64_t hits, misses, entries, bytes;
+} mcp_cache_stats_t;
 void mcp_cache_stats(mcp_cache_stats_t *stats, mcp_cache_t *cache);
 
 #endif

@@ -31,8 +31,8 @@ void mcp_claim_values(apr_array_header_t *out, const json_t *claim, apr_pool_t *
 const char *mcp_claim_text(const json_t *claim, apr_pool_t *p);
 
 typedef struct mcp_times_t {
-    apr_time_t not_after;   /* exp plus skew: refuse from then on */
-    apr_time_t not_before;  /* nbf minus skew, 0 without nbf: refuse before */
+    apr_time_t not_after;  /* exp plus skew: refuse from then on */
+    apr_time_t not_before; /* nbf minus skew, 0 without nbf: refuse before */
 } mcp_times_t;
 
 /* Checks exp (required), nbf and iat (when present) against now (RFC 7519 sections 4.1.4 to 4.1.6). A NumericDate is a

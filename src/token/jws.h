@@ -11,11 +11,11 @@
 
 typedef struct mcp_jws_t {
     const mcp_alg_info_t *alg;
-    const char *kid;               /* NULL when the header has none */
-    const char *typ;               /* lower case, without "application/" (RFC 7515 section 4.1.9); NULL when absent */
-    const char *input;             /* signing input, points into the token */
+    const char *kid;   /* NULL when the header has none */
+    const char *typ;   /* lower case, without "application/" (RFC 7515 section 4.1.9); NULL when absent */
+    const char *input; /* signing input, points into the token */
     apr_size_t input_len;
-    const unsigned char *payload;  /* decoded, not NUL-terminated */
+    const unsigned char *payload; /* decoded, not NUL-terminated */
     apr_size_t payload_len;
     const unsigned char *signature;
     apr_size_t signature_len;

@@ -70,7 +70,7 @@ section() {
 field() { # field NAME FIELD   a cell of its table, without backquotes
     section "$1" | sed -n "s/^| $2: *| *\(.*[^ ]\) *|\$/\1/p" | tr -d '`'
 }
-tests=$(find "$srcdir/test" -type f \( -name '*.t' -o -name '*.conf.in' -o -name 'config.sh' \) | grep -v '/lint/')
+tests=$(find "$srcdir/test" -type f \( -name '*.t' -o -name '*.conf.in' -o -name 'config.sh' \) | grep -Ev '/(lint|run-[^/]*|node_modules)/')
 [ -n "$tests" ] || fail "no test found: the search is broken"
 
 echo "$table" | { while IFS='|' read -r name places; do

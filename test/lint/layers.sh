@@ -58,6 +58,7 @@ for dir in "$src"/*; do
     for f in "$dir"/*; do
         case $f in
             *.c | *.h) ;;
+            *.o | *.lo | *.gcno | *.gcda) continue ;; # built in the source tree
             *) fail "$f: neither .c nor .h"; continue ;;
         esac
         files=$((files + 1))
@@ -77,8 +78,8 @@ done
 lib=.libs/libmcp.a
 [ -n "${NM:-}" ] || { echo "nm was not found by configure" >&2; exit 1; }
 [ -f "$lib" ] || { echo "$PWD/$lib: not built" >&2; exit 1; }
-undefined=$("$NM" -u "$lib" 2>/dev/null | awk 'NF >= 2 { print $NF }' | sort -u)
-defined=$("$NM" --defined-only "$lib" 2>/dev/null | awk 'NF >= 3 { print $NF }' | sort -u)
+undefined=$($NM -u "$lib" 2>/dev/null | awk 'NF >= 2 { print $NF }' | sort -u)
+defined=$($NM --defined-only "$lib" 2>/dev/null | awk 'NF >= 3 { print $NF }' | sort -u)
 # Both lists must look like what they are.
 echo "$undefined" | grep -qx apr_palloc || fail "$lib: nothing undefined found: the search is broken"
 echo "$defined" | grep -qx mcp_status_info || fail "$lib: nothing defined found: the search is broken"
@@ -89,7 +90,7 @@ foreign=$(echo "$undefined" | grep '^mcp_' | while IFS= read -r s; do echo "$def
 
 # Data that can change: objects in .data, .bss or common. Tables of pointers to constants are in .data.rel.ro; what a
 # sanitizer or gcov adds has a name that no C program can have.
-mutable=$("$NM" -f sysv "$lib" 2>/dev/null | awk -F'|' '
+mutable=$($NM -f sysv "$lib" 2>/dev/null | awk -F'|' '
     NF >= 7 { gsub(/ /, "", $1); gsub(/ /, "", $4); gsub(/ /, "", $7); seen++ }
     NF >= 7 && $4 == "OBJECT" && $7 ~ /^(\.data(\..*)?|\.bss(\..*)?|\.tbss|\.tdata|\*COM\*)$/ && $7 !~ /^\.data\.rel\.ro/ && $1 !~ /^(__|\.L|\*|_?\.)/ { print $1 }
     END { if (!seen) print "nothing-found" }')

@@ -81,7 +81,7 @@ grep -oE '"[a-z-]+", +[0-9]{3}, .*"MCP0[0-9]{3}"' "$srcdir/src/base/status.h" |
 done; [ $n -ge 40 ] || fail "only $n verdicts read from status.h: the search is broken"; exit $bad; } || bad=1
 
 # Tests and documents speak of ids that exist.
-for id in $(grep -rhoE 'MCP0[0-9]{3}' "$srcdir/test" "$srcdir/docs" "$srcdir/README.md" --include='*.t' --include='*.sh' --include='*.c' --include='*.md' | LC_ALL=C sort -u); do
+for id in $(grep -rhoE 'MCP0[0-9]{3}' "$srcdir/test" "$srcdir/docs" "$srcdir/README.md" --include='*.t' --include='*.sh' --include='*.c' --include='*.md' --exclude-dir='run-*' --exclude-dir=node_modules | LC_ALL=C sort -u); do
     echo "$ids" | grep -qx "$id" || fail "$id is named in test, docs or README, but logged nowhere"
 done
 

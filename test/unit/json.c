@@ -1,4 +1,5 @@
 #include "base/json.h"
+#include "base/limits.h"
 
 #include <apr_file_io.h>
 #include <stdlib.h>
@@ -379,8 +380,34 @@ static void suite(apr_pool_t *p)
     OK(count >= 300, "JSONTestSuite is complete: %d files", count);
 }
 
+/* An array of n zeros. */
+static mcp_status_t zeros(int n, apr_pool_t *p)
+{
+    apr_size_t len = 2 * (apr_size_t)n + 1;
+    char *text = apr_palloc(p, len);
+    json_t *json;
+    int i;
+
+    for (i = 0; i < n; i++) {
+        text[2 * i] = ',';
+        text[2 * i + 1] = '0';
+    }
+    text[0] = '[';
+    text[len - 1] = ']';
+    return mcp_json_parse(&json, text, len, 8, p);
+}
+
+/* The array counts as a value, too. */
+static void value_ceiling(apr_pool_t *p)
+{
+    OK(zeros(MCP_LIMIT_VALUES - 1, p) == MCP_OK, "as many values as allowed");
+    OK(zeros(MCP_LIMIT_VALUES, p) == MCP_JSON_VALUES,
+       "one more: what is judged must not cost a hundred times its size");
+}
+
 static void test(apr_pool_t *p)
 {
+    value_ceiling(p);
     values(p);
     lifetime(p);
     text(p);

@@ -26,7 +26,7 @@ static int tap_count, tap_failed;
 #define STR_IS(got, want, ...) \
     do { \
         const char *tap_got_ = (got), *tap_want_ = (want); \
-        OK(tap_got_ && tap_want_ ? !strcmp(tap_got_, tap_want_) : tap_got_ == tap_want_, __VA_ARGS__); \
+        OK(tap_got_ &&tap_want_ ? !strcmp(tap_got_, tap_want_) : tap_got_ == tap_want_, __VA_ARGS__); \
         if (tap_got_ && tap_want_ ? strcmp(tap_got_, tap_want_) : tap_got_ != tap_want_) { \
             printf("#  got: %s\n# want: %s\n", tap_got_ ? tap_got_ : "(null)", tap_want_ ? tap_want_ : "(null)"); \
         } \

@@ -83,6 +83,38 @@ untouched $backend, 'H08', sub {
     }
 };
 
+# --- input filters of other modules: what they have made of the body is judged, and forwarded as it is
+if (Apache::Test::have_module('sed')) {
+    my $twice = rpc_body('tools/call', { name => 'baaaab' });
+    (my $once = $twice) =~ s/aa/a/g;    # and mod_sed ends the last line
+    passes($backend, gate => '/mcp/sed', $twice, 'B08 a filter of the same kind does not see the judged bytes again', token => $token, want => "$once\n");
+    untouched $backend, 'B08 sed', sub {
+        refused_rpc(post(gate => '/mcp/sed', $once, token => $token), 403, 403, '1', 'B08 what the filter makes of it is judged');
+    };
+}
+
+# --- trailers, with MergeTrailers On
+{
+    $backend->clear;
+    my $c = connection('gate_trailers');
+    $c->send("POST /mcp HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer $token\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+            . sprintf("%x\r\n%s\r\n0\r\n", length $ok, $ok)
+            . "Content-Type: text/evil\r\nOrigin: http://evil.test\r\nX-Mcp-User: root\r\nContent-Encoding: gzip\r\n\r\n");
+    is $c->answer('POST')->{code}, 200, '1.3 trailers: the message passes';
+    my ($seen) = $backend->requests;
+    is $seen->{body}, $ok, '1.3 trailers: as it was';
+    is $seen->{headers}{'content-type'}, 'application/json', '1.3 trailers: no field of them joins one that was checked';
+    is_deeply [grep { defined } @{ $seen->{headers} }{qw(origin x-mcp-user content-encoding)}], [], '1.3 trailers: nor stands beside it';
+}
+
+# --- other spellings of judged fields
+{
+    my (undef, $seen) = passes($backend, gate => '/mcp', $ok, 'H03 an Mcp_Name beside it', token => $token,
+        headers => ['Mcp_Name', 'evil', 'mcp.method', 'evil', 'MCP_Protocol_Version', '2026-07-28', 'Mcp-Param-X', 'kept']);
+    is_deeply [grep { /^mcp[^-]|^mcp-.*[^a-z0-9-]/ } keys %{ $seen->{headers} }], [], 'H03 does not reach a backend that takes _ for -';
+    is $seen->{headers}{'mcp-param-x'}, 'kept', 'HDR-10 Mcp-Param passes';
+}
+
 # --- HTTP/2
 SKIP: {
     skip 'no HTTP/2 with this MPM', 1 if vars('mcp_mpm') eq 'prefork';

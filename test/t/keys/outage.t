@@ -36,7 +36,7 @@ ok wait_for(10, sub { code($token{strict}) == 503 }), 'R02 McpOAuthKeyMaxStale 0
 cmp_ok time - $down, '<', 5, 'R02 soon';
 ok wait_for(12, sub { code($token{stale}) == 503 }), 'R02 McpOAuthKeyMaxStale 3s: 503 in the end';
 cmp_ok time - $down, '>', 2.5, 'R02 but not before';
-is_deeply [statuses_of(keys => '/k', map { t($_) } ('stale', 'strict') x 4)], [(503) x 8], 'R02 for new tokens, and every child';
+ok wait_for(5, sub { !grep { $_ != 503 } statuses_of(keys => '/k', map { t($_) } ('stale', 'strict') x 4) }), 'R02 for new tokens, and every child';
 is code($token{keep}), 200, 'R02 McpOAuthKeyMaxStale 24h: the old keys serve';
 is code(t('keep')), 200, 'R02 new tokens, too';
 is code(t('keep', 'unknown')), 401, 'R02 an unknown kid is 401 while there is a usable set';
