@@ -189,7 +189,7 @@ bad 'every location that would not protect is named in one go' '/case.conf:5: Mc
 </Location>
 END
 
-# --- location directives: bad values -------------------------------------------------------------------------------
+# --- location directives: bad values (R23; McpOAuthResource: PRM-13) ------------------------------------------
 all_bad location <<'END'
 McpOAuth maybe => McpOAuth must be On or Off
 McpOAuth => McpOAuth must be On or Off

@@ -174,6 +174,12 @@ for ([undef, 202], ['notifications/cancelled', 202], ['ping', 400]) {
         is $c->answer('POST')->{code}, 401, '1.3 Authorization in the trailer is none';
     };
 }
+{
+    my $r = modern('tools/call', { name => 'ok', arguments => {} }, headers => { 'Mcp-Session-Id' => 'stale', 'Last-Event-ID' => '7' });
+    is $r->{code}, 200, 'TRN-15 a session header changes nothing for a modern message';
+    $r = modern('tools/call', { name => 'evil' }, headers => { 'Mcp-Session-Id' => 'stale' });
+    is $r->{code}, 403, 'TRN-15 nor for one that is refused';
+}
 no_crash($mark);
 
 done_testing;

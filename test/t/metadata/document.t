@@ -36,8 +36,16 @@ is_deeply document("$well/mcp", 'the most'), {
     resource_name => 'The MCP demo', 'resource_name#de' => 'Die MCP-Demo', resource_documentation => 'https://docs.test/',
     tls_client_certificate_bound_access_tokens => JSON::PP::false, resource_signing_alg_values_supported => ['RS256', 'ES256'],
     x_number => 42, x_not_json => '{nearly', signed_metadata => 'eyJhbGciOiJSUzI1NiJ9.e30.AAAA'
-}, 'PRM-9 PRM-11 PRM-12 all members, the JSON of McpOAuthMetadata with its type';
+}, 'PRM-9 PRM-10 PRM-11 PRM-12 all members, no offline_access, the JSON of McpOAuthMetadata with its type';
 like get("$well/mcp")->{body}, qr/"x_number":42\b/, 'PRM-11 a number is a number';
+{
+    my $r = get('/mcp');
+    is_status($r, 401, 'TRN-18 without a token 401, never 404');
+    my %c = challenge($r);
+    is $c{scope}, 'mcp:read', 'PRM-10 a challenge does not ask for offline_access either';
+    my ($path) = $c{resource_metadata} =~ m{^https://mcp\.test(/.*)};
+    is document($path, 'by the challenge')->{resource}, 'https://mcp.test/mcp', 'PRM-7 found by the challenge as well as by its path';
+}
 is_deeply document("$well/required", 'RequireScope')->{scopes_supported}, ['s:b', 's:a'], 'PRM-9 scopes_supported from RequireScope, in order';
 
 # --- where
