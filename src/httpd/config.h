@@ -19,7 +19,7 @@ extern module AP_MODULE_DECLARE_DATA mcp_oauth_module;
 
 enum { MCP_ACL_OFF, MCP_ACL_ON, MCP_ACL_SHADOW };
 
-/* One <McpOAuthIssuer>, or what an issuer named without a section gets. */
+/* One <McpOAuthIssuer>, or what an issuer named without a section has. */
 #define MCP_ISSUER_MEMBERS(X) \
     X(const char *, authorization_server, NULL) \
     X(const char *, jwks, NULL) \

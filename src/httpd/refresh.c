@@ -7,22 +7,13 @@
 #include <mod_watchdog.h>
 
 #include <apr_strings.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "httpd/issuer.h"
 
 APLOG_USE_MODULE(mcp_oauth);
 
 #define TICK apr_time_from_msec(500)
-
-/* Timers must not follow the wall clock when that is set (R15). */
-static apr_time_t monotonic_now(void)
-{
-    struct timespec ts;
-
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return apr_time_from_sec(ts.tv_sec) + ts.tv_nsec / 1000;
-}
 
 static double random_fraction(void)
 {
@@ -62,7 +53,7 @@ static void state_log(const server_rec *s, const mcp_issuer_t *issuer, mcp_refre
 
 static void attempt(const server_rec *s, mcp_issuer_t *issuer, apr_pool_t *p)
 {
-    mcp_refresh_state_t before = mcp_refresh_state(&issuer->refresh, monotonic_now());
+    mcp_refresh_state_t before = mcp_refresh_state(&issuer->refresh, mcp_clock_monotonic());
     apr_interval_time_t lifetime = -1;
     mcp_keyset_t *set = NULL;
     const char *error;
@@ -72,13 +63,13 @@ static void attempt(const server_rec *s, mcp_issuer_t *issuer, apr_pool_t *p)
         if (stopping(NULL)) {
             return;
         }
-        mcp_refresh_failed(&issuer->refresh, monotonic_now(), random_fraction());
+        mcp_refresh_failed(&issuer->refresh, mcp_clock_monotonic(), random_fraction());
     }
     else {
         mcp_keycache_put(issuer->keys, set);
-        mcp_refresh_succeeded(&issuer->refresh, lifetime, monotonic_now(), random_fraction());
+        mcp_refresh_succeeded(&issuer->refresh, lifetime, mcp_clock_monotonic(), random_fraction());
     }
-    state_log(s, issuer, before, error, monotonic_now());
+    state_log(s, issuer, before, error, mcp_clock_monotonic());
 }
 
 /* A file is the administrator's: it is read again when it changes, and what was good serves until something better comes. */
@@ -118,10 +109,10 @@ static apr_status_t tick(int state, void *data, apr_pool_t *p)
         file_tick(s, issuer, p);
         return APR_SUCCESS;
     }
-    if (mcp_refresh_due(&issuer->refresh, monotonic_now())) {
+    if (mcp_refresh_due(&issuer->refresh, mcp_clock_monotonic())) {
         attempt(s, issuer, p);
     }
-    if (issuer->refresh.loaded && !mcp_refresh_usable(&issuer->refresh, monotonic_now())) {
+    if (issuer->refresh.loaded && !mcp_refresh_usable(&issuer->refresh, mcp_clock_monotonic())) {
         mcp_keycache_put(issuer->keys, NULL);
     }
     return APR_SUCCESS;
@@ -132,7 +123,7 @@ void mcp_refresh_start(void)
     int i;
 
     for (i = 0; i < mcp_issuers_count(); i++) {
-        mcp_refresh_init(&mcp_issuer_at(i)->refresh, &mcp_issuer_at(i)->bounds, monotonic_now());
+        mcp_refresh_init(&mcp_issuer_at(i)->refresh, &mcp_issuer_at(i)->bounds, mcp_clock_monotonic());
     }
 }
 

@@ -107,7 +107,7 @@ void mcp_keycache_put(mcp_keycache_t *cache, mcp_keyset_t *set)
     else {
         unused = cache->set;
         cache->set = set;
-        /* After the set: who reads the new number and then asks for the set gets the new one. */
+        /* After the set: who reads the new number and then asks for the set is given the new one. */
         __atomic_add_fetch(&cache->generation, 1, __ATOMIC_RELEASE);
         pthread_cond_broadcast(&cache->filled);
     }

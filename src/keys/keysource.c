@@ -3,8 +3,8 @@
 #include <apr_file_io.h>
 #include <apr_file_info.h>
 #include <apr_strings.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/limits.h"
 #include "keys/discovery.h"
 #include "keys/refresh.h"
@@ -20,14 +20,6 @@ typedef struct attempt_t {
     int over;            /* time is up or the attempt was cancelled: nothing more is to be tried */
     apr_pool_t *p;
 } attempt_t;
-
-static apr_time_t monotonic_now(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return apr_time_from_sec(now.tv_sec) + now.tv_nsec / 1000;
-}
 
 /* Reads file whole into p and notes which version of it that was. */
 static const char *read_file(const char **ptext, apr_size_t *plen, mcp_keysource_t *source, apr_file_t *file,
@@ -84,7 +76,7 @@ static const char *get(mcp_http_response_t **presponse, attempt_t *attempt, cons
                                    .proxy = source->proxy,
                                    .ca_file = source->ca_file,
                                    .allow_http = source->allow_http,
-                                   .timeout = attempt->deadline - monotonic_now(),
+                                   .timeout = attempt->deadline - mcp_clock_monotonic(),
                                    .max_body = MCP_LIMIT_DOCUMENT,
                                    .cancelled = attempt->cancelled,
                                    .baton = attempt->baton };
@@ -165,7 +157,7 @@ const char *mcp_keysource_fetch(mcp_keyset_t **pset, apr_interval_time_t *plifet
                           .cancelled = cancelled,
                           .baton = baton,
                           .wall = wall,
-                          .deadline = monotonic_now() + source->timeout,
+                          .deadline = mcp_clock_monotonic() + source->timeout,
                           .p = p };
     const char *url = source->url, *reason = NULL;
     apr_pool_t *ptemp;

@@ -259,7 +259,7 @@ static void time_limits(apr_pool_t *p)
     source.timeout = apr_time_from_msec(100);
     reason = attempt(&count, &lifetime, &web, slow, &source, p);
     OK(reason && web.count == 2, "R04 the timeout is for all requests of an attempt");
-    OK(web.requests[1].timeout <= apr_time_from_msec(40), "R04 each gets what is left");
+    OK(web.requests[1].timeout <= apr_time_from_msec(40), "R04 each is given what is left");
     source.timeout = apr_time_from_sec(10);
     OK(attempt(&count, &lifetime, &web, hangs, &source, p) && web.count == 1, "R03 a timeout ends the attempt");
     OK(attempt(&count, &lifetime, &web, cancelled, &source, p) && web.count == 1,

@@ -9,7 +9,7 @@ use MCP::Gate;
 use File::Temp ();
 use Time::HiRes qw(time sleep);
 
-my $flags = File::Temp->newdir('mcp-flags-XXXXXX', TMPDIR => 1);
+my $flags = File::Temp->newdir(TMPDIR => 1);
 chmod 0755, "$flags";
 my %answers = (
     '/mcp/202'  => ['202 Accepted', ['X-Backend', '1']],

@@ -20,7 +20,7 @@ my $JSON = JSON::PP->new->canonical;
 sub start {
     my ($class, $port, %opt) = @_;
     my $self;
-    my $rules = File::Temp->newdir('mcp-as-XXXXXX', TMPDIR => 1);
+    my $rules = File::Temp->newdir(TMPDIR => 1);
     $self = $class->SUPER::start($port, sub { answer($rules, @_) }, rules => $rules, set => {}, %opt);
     return $self;
 }

@@ -21,7 +21,7 @@ sub start {
     my ($class, $port, $handler, %opt) = @_;
     my $self = bless {
         port => $port, handler => $handler, owner => $$,
-        dir => File::Temp->newdir('mcp-server-XXXXXX', TMPDIR => 1), %opt
+        dir => File::Temp->newdir(TMPDIR => 1), %opt
     }, $class;
     return $self->up;
 }
