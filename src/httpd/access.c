@@ -2,7 +2,6 @@
 
 #include <ap_mpm.h>
 #include <http_core.h>
-#include <http_log.h>
 #include <http_protocol.h>
 
 #include <apr_strings.h>
@@ -11,8 +10,6 @@
 #include "httpd/answer.h"
 #include "token/cache.h"
 #include "token/credentials.h"
-
-APLOG_USE_MODULE(mcp_oauth);
 
 /* How long a request waits for an issuer's very first key set. */
 #define KEYS_WAIT apr_time_from_sec(2)

@@ -160,13 +160,20 @@ static apr_table_t *headers_make(request_rec *r, const mcp_request_t *request, c
 
 /* --- body ------------------------------------------------------------------------------------------------------- */
 
+/* All texts are fixed, so nothing needs escaping. */
+static const char *oauth_body(request_rec *r, const mcp_request_t *request, const char *error, const char *text)
+{
+    return apr_psprintf(r->pool, "{\"error\":\"%s\",\"error_description\":\"%s\",\"request_id\":\"%s\"}", error, text,
+                        request->id);
+}
+
 static const char *body_make(request_rec *r, const mcp_request_t *request, const mcp_status_info_t *info)
 {
     const mcp_message_t *message = request->message;
     /* The id of a response is not that of a request of the client's (Transports, Sending Messages 4). */
     const char *id = message && message->kind != MCP_MESSAGE_RESPONSE ? message->id : NULL;
 
-    /* All texts are fixed and the id is JSON already, so nothing needs escaping. */
+    /* The id is JSON already. */
     if (request->body_read && info->http != HTTP_UNSUPPORTED_MEDIA_TYPE &&
         info->http != HTTP_REQUEST_ENTITY_TOO_LARGE) {
         return apr_psprintf(r->pool,
@@ -175,8 +182,7 @@ static const char *body_make(request_rec *r, const mcp_request_t *request, const
                             id ? "\"id\":" : "", id ? id : "", id ? "," : "",
                             info->rpc_code ? info->rpc_code : info->http, info->text, request->id);
     }
-    return apr_psprintf(r->pool, "{\"error\":\"%s\",\"error_description\":\"%s\",\"request_id\":\"%s\"}", info->error,
-                        info->text, request->id);
+    return oauth_body(r, request, info->error, info->text);
 }
 
 static void refusal_log(request_rec *r, const mcp_request_t *request, const mcp_status_info_t *info)
@@ -277,9 +283,7 @@ int mcp_answer_plain(request_rec *r, int status, const char *error, const char *
     if (allow) {
         apr_table_setn(request->headers, "Allow", allow);
     }
-    ap_custom_response(r, status,
-                       apr_psprintf(r->pool, "{\"error\":\"%s\",\"error_description\":\"%s\",\"request_id\":\"%s\"}",
-                                    error, text, request->id));
+    ap_custom_response(r, status, oauth_body(r, request, error, text));
     body_forsake(r, request);
     return status;
 }

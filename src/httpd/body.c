@@ -80,7 +80,7 @@ static int has_decoder(const request_rec *r)
     const ap_filter_t *f;
 
     for (f = r->input_filters; f; f = f->next) {
-        if (f->frec->ftype < AP_FTYPE_PROTOCOL && f->frec->name && strcmp(f->frec->name, "subreq_core") &&
+        if (f->frec->ftype < AP_FTYPE_PROTOCOL && f->frec->name &&
             (strstr(f->frec->name, "deflate") || strstr(f->frec->name, "inflate") || strstr(f->frec->name, "brotli"))) {
             return 1;
         }
@@ -176,8 +176,23 @@ static mcp_status_t read_error(apr_status_t rv)
     }
 }
 
+static int has_field(const apr_table_t *table, const char *key, const char *value)
+{
+    const apr_array_header_t *fields = apr_table_elts(table);
+    int i;
+
+    for (i = 0; i < fields->nelts; i++) {
+        const apr_table_entry_t *field = &APR_ARRAY_IDX(fields, i, apr_table_entry_t);
+
+        if (field->key && !ap_cstr_casecmp(field->key, key) && !strcmp(field->val, value)) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
 /* With MergeTrailers On the fields of a trailer join the header when the last chunk has been read: after our checks. What a
- * filter took away stays away. */
+ * filter took away stays away, and a field of several lines keeps them. */
 static void trailers_drop(request_rec *r, const apr_table_t *before)
 {
     const apr_array_header_t *fields = apr_table_elts(r->headers_in);
@@ -185,11 +200,14 @@ static void trailers_drop(request_rec *r, const apr_table_t *before)
     int i;
 
     for (i = 0; i < fields->nelts; i++) {
-        const char *key = APR_ARRAY_IDX(fields, i, apr_table_entry_t).key;
-        const char *value = key ? apr_table_get(before, key) : NULL;
+        const apr_table_entry_t *field = &APR_ARRAY_IDX(fields, i, apr_table_entry_t);
+        const char *value = field->key ? apr_table_get(before, field->key) : NULL;
 
-        if (value) {
-            apr_table_setn(clean, key, value);
+        if (value && has_field(before, field->key, field->val)) {
+            apr_table_addn(clean, field->key, field->val);
+        }
+        else if (value) { /* a trailer was appended to it */
+            apr_table_setn(clean, field->key, value);
         }
     }
     r->headers_in = clean;

@@ -160,30 +160,22 @@ static const char *set_list(cmd_parms *cmd, void *v, int argc, char *const argv[
 static const char *set_scopes(cmd_parms *cmd, void *v, int argc, char *const argv[])
 {
     mcp_dir_t *dir = v;
-    apr_array_header_t **list = (apr_array_header_t **)((char *)v + (apr_size_t)cmd->info);
     const char *error;
 
     PLACE(MCP_IN_DIR);
-    if ((error = scopes_check(cmd, argc, argv))) {
-        return error;
-    }
-    *list = mcp_setter_list(cmd, *list, argc, argv);
-    return NULL;
+    error = scopes_check(cmd, argc, argv);
+    return error ? error : set_list(cmd, v, argc, argv);
 }
 
 static const char *set_claim_paths(cmd_parms *cmd, void *v, int argc, char *const argv[])
 {
     mcp_dir_t *dir = v;
-    apr_array_header_t **list = (apr_array_header_t **)((char *)v + (apr_size_t)cmd->info);
     const char *error;
 
     PLACE(MCP_IN_DIR);
     ARGS(1, "a claim path such as scope, scp or realm_access.roles");
-    if ((error = paths_check(cmd, argc, argv))) {
-        return error;
-    }
-    *list = mcp_setter_list(cmd, *list, argc, argv);
-    return NULL;
+    error = paths_check(cmd, argc, argv);
+    return error ? error : set_list(cmd, v, argc, argv);
 }
 
 static const char *set_required_claim(cmd_parms *cmd, void *v, int argc, char *const argv[])

@@ -91,7 +91,8 @@ static void connection_clean(request_rec *r, const apr_array_header_t *forwards,
     }
 }
 
-/* Removes the fields of these names in every spelling. token_header NULL: it stays. */
+/* Removes the fields of these names in every spelling, and Mcp fields in a spelling of their own. token_header NULL: it
+ * stays. */
 static void fields_remove(request_rec *r, const apr_array_header_t *forwards, const char *const *names,
                           const char *token_header)
 {
@@ -102,7 +103,7 @@ static void fields_remove(request_rec *r, const apr_array_header_t *forwards, co
 
     for (i = 0; i < all->nelts; i++) {
         if (e[i].key && ((token_header && same_name(e[i].key, token_header)) || is_forwarded(e[i].key, forwards) ||
-                         in_list(e[i].key, names) || (is_mcp_twin(e[i].key)))) {
+                         in_list(e[i].key, names) || is_mcp_twin(e[i].key))) {
             gone = gone ? gone : apr_array_make(r->pool, 4, sizeof(const char *));
             APR_ARRAY_PUSH(gone, const char *) = e[i].key;
         }

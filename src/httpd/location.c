@@ -127,11 +127,11 @@ static const char *trusts_make(mcp_location_t *location, server_rec *s, int star
     servers = apr_array_make(p, conf->issuers->nelts, sizeof(const char *));
     for (i = 0; i < conf->issuers->nelts; i++) {
         const char *name = APR_ARRAY_IDX(conf->issuers, i, const char *);
-        const mcp_issuer_t *issuer = starting ? mcp_issuer_obtain(s, name, conf->at) : mcp_issuer_find(s, name);
+        mcp_issuer_t *issuer = starting ? mcp_issuer_obtain(s, name, conf->at) : mcp_issuer_find(s, name);
         mcp_trust_t *trust = apr_pcalloc(p, sizeof(*trust));
 
         if (starting) {
-            ((mcp_issuer_t *)issuer)->trusted = 1;
+            issuer->trusted = 1;
         }
         if (!issuer || issuer->error || (!starting && !issuer->keys)) {
             return issuer && issuer->error ? issuer->error

@@ -105,6 +105,7 @@ if (Apache::Test::have_module('sed')) {
     is $seen->{body}, $ok, '1.3 trailers: as it was';
     is $seen->{headers}{'content-type'}, 'application/json', '1.3 trailers: no field of them joins one that was checked';
     is_deeply [grep { defined } @{ $seen->{headers} }{qw(origin x-mcp-user content-encoding)}], [], '1.3 trailers: nor stands beside it';
+    is $seen->{headers}{'x-twice'}, 'one, two', '1.3 trailers: and a field of two lines keeps both';
 }
 
 # --- other spellings of judged fields
