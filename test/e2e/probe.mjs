@@ -110,13 +110,12 @@ async function streaming(h) {
 // The server asks in the middle of a call, on the stream of the call; the answer is a POST of its own.
 async function serverAsks(h, heard) {
   const reply = { 'sampling/createMessage': { role: 'assistant', model: 'm', content: { type: 'text', text: 'sampled-here' } }, 'elicitation/create': { action: 'accept', content: { name: 'Ada' } } };
-  let accepted;
-  const onEvent = async ({ json }) => {
-    if (!reply[json.method]) return;
-    const out = await exchange(h, { jsonrpc: '2.0', id: json.id, result: reply[json.method] });
-    accepted = out.status;
+  let replied; // its own POST may end after the call that waited for it
+  const onEvent = ({ json }) => {
+    if (reply[json.method]) replied = exchange(h, { jsonrpc: '2.0', id: json.id, result: reply[json.method] });
   };
   const out = await exchange(h, everything ? toolCall('trigger-sampling-request', { prompt: 'hi', maxTokens: 10 }) : toolCall('ask', {}), { onEvent });
+  const accepted = (await replied)?.status;
   check('a response of the client reaches the server', accepted === 202 && /sampled-here|hello Ada/.test(textOf(out)), accepted, textOf(out));
   if (everything) return;
   await exchange(h, toolCall('announce', {}));
