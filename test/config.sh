@@ -449,6 +449,14 @@ McpOAuthKeyRefresh 2h 1h => MIN 2h is above MAX 1h; write the smaller one first
 McpOAuthKeyRefresh 0 1h => is out of range
 McpOAuthKeyRefresh 5min 31d => is not a duration
 McpOAuthKeyRefresh 5min 721h => is out of range
+McpOAuthKeyCooldown => McpOAuthKeyCooldown takes one argument
+McpOAuthKeyCooldown "" => McpOAuthKeyCooldown takes one argument
+McpOAuthKeyCooldown 30s 1h => McpOAuthKeyCooldown takes one argument
+McpOAuthKeyCooldown soon => is not a duration; write 500ms, 10s, 5min or 1h
+McpOAuthKeyCooldown -1s => is not a duration
+McpOAuthKeyCooldown 0 => is out of range
+McpOAuthKeyCooldown 999ms => is out of range; write 1000ms to 3600s
+McpOAuthKeyCooldown 3601s => is out of range
 McpOAuthKeyMaxStale => McpOAuthKeyMaxStale takes one argument
 McpOAuthKeyMaxStale never => is not a duration
 McpOAuthKeyMaxStale 8761h => is out of range
@@ -485,6 +493,10 @@ McpOAuthKeyRefresh 1s
 McpOAuthKeyRefresh 2h
 McpOAuthKeyRefresh 10s 10s
 McpOAuthKeyRefresh 5min 720h
+McpOAuthKeyCooldown 1s
+McpOAuthKeyCooldown 1000ms
+McpOAuthKeyCooldown 30
+McpOAuthKeyCooldown 1h
 McpOAuthKeyMaxStale 0
 McpOAuthKeyMaxStale 8760h
 McpOAuthHTTPTimeout 100ms
@@ -580,6 +592,43 @@ good 'McpOAuthAllowHTTP On of the server reaches the section of a virtual host' 
         McpOAuth On
         McpOAuthIssuer http://sso.example.com
     </Location>
+</VirtualHost>
+END
+good 'a section of a virtual host that sets the cool-down alone keeps what the server says, and the other way round' <<END
+McpOAuthKeyStore keys
+<McpOAuthIssuer "http://sso.example.com">
+    McpOAuthAllowHTTP On
+    McpOAuthKeyCooldown 1h
+</McpOAuthIssuer>
+<VirtualHost 127.0.0.1:1>
+    ServerName https://one.example.com:443
+    <McpOAuthIssuer "http://sso.example.com">
+        McpOAuthKeyCooldown 1s
+    </McpOAuthIssuer>
+    <Location "/mcp">
+        McpOAuth On
+        McpOAuthIssuer http://sso.example.com
+    </Location>
+</VirtualHost>
+<VirtualHost 127.0.0.1:2>
+    ServerName https://two.example.com:443
+    <McpOAuthIssuer "http://sso.example.com">
+        McpOAuthJwks certs
+    </McpOAuthIssuer>
+    <Location "/mcp">
+        McpOAuth On
+        McpOAuthIssuer http://sso.example.com
+    </Location>
+</VirtualHost>
+END
+bad 'a bad cool-down in the section of a virtual host' 'is out of range' <<END
+<McpOAuthIssuer "https://sso.example.com">
+    McpOAuthKeyCooldown 30s
+</McpOAuthIssuer>
+<VirtualHost 127.0.0.1:1>
+    <McpOAuthIssuer "https://sso.example.com">
+        @McpOAuthKeyCooldown 2h
+    </McpOAuthIssuer>
 </VirtualHost>
 END
 for file in missing empty garbage nokeys secret; do
@@ -700,13 +749,15 @@ McpOAuthAlgorithms RS256
 McpOAuthTokenType JWT
 McpOAuthClockSkew 1s
 McpOAuthKeyRefresh 1h 2h
+McpOAuthKeyCooldown 10s
 McpOAuthKeyMaxStale 1h
 McpOAuthHTTPTimeout 5s
 McpOAuthHTTPProxy http://proxy.example.com
 McpOAuthCACertificateFile $tmp/ca.pem
 McpOAuthAllowHTTP Off"
 server_only='McpOAuthTokenCacheTTL 1s
-McpOAuthTokenCacheSize 5'
+McpOAuthTokenCacheSize 5
+McpOAuthKeyStore keys'
 
 each() { # each LINES FUNCTION ARGUMENTS...   FUNCTION LINE ARGUMENTS... for every line
     lines=$1 function=$2
@@ -779,19 +830,29 @@ McpOAuthTokenCacheSize -1 => is not a number from 1 to 10000000
 McpOAuthTokenCacheSize 10000001 => is not a number
 McpOAuthTokenCacheSize 5x => is not a number
 McpOAuthTokenCacheSize many => is not a number
+McpOAuthKeyStore => McpOAuthKeyStore takes one argument
+McpOAuthKeyStore "" => McpOAuthKeyStore takes one argument
+McpOAuthKeyStore /one /two => McpOAuthKeyStore takes one argument
 END
+printf '@McpOAuthKeyStore "a\tb"\n' >"$tmp/row"
+bad 'a control character in the path of the key store' 'is empty or has control characters; write the path of a directory' <"$tmp/row"
+printf '@McpOAuthKeyStore /%05000d\n' 0 >"$tmp/row"
+bad 'a key store with a path that no system takes' 'is not a path; write that of a directory' <"$tmp/row"
 all_good server <<'END'
 McpOAuthTokenCacheTTL 0
 McpOAuthTokenCacheTTL 86400s
 McpOAuthTokenCacheSize 1
 McpOAuthTokenCacheSize 10000000
+McpOAuthKeyStore keys
+McpOAuthKeyStore "%TMP%/key store"
+McpOAuthKeyStore /nowhere/near/keys
 END
 each "$everywhere
 $also_in_sections" right_at_top
 
 # --- directives of later versions do not exist: nobody must believe in their protection -----------------------------
 for row in 'McpOAuthIntrospection auto' 'McpOAuthClientId me' 'McpOAuthClientSecret file:/secret' 'McpOAuthIntrospectionCacheTTL 60s' \
-    'McpOAuthSharedCache shmcb' 'McpOAuthKeyStore /var/lib/keys' 'McpOAuthKeyCooldown 30s' 'McpOAuthFilterLists On' 'McpOAuthBatch On'; do
+    'McpOAuthSharedCache shmcb' 'McpOAuthFilterLists On' 'McpOAuthBatch On'; do
     for place in server location section; do
         "in_$place" "@$row" >"$tmp/row"
         if [ $place = section ]; then

@@ -1,6 +1,5 @@
 #include "httpd/access.h"
 
-#include <ap_mpm.h>
 #include <http_core.h>
 #include <http_protocol.h>
 
@@ -8,18 +7,14 @@
 #include <openssl/evp.h>
 
 #include "httpd/answer.h"
+#include "httpd/await.h"
 #include "token/cache.h"
 #include "token/credentials.h"
-
-/* How long a request waits for an issuer's very first key set. */
-#define KEYS_WAIT apr_time_from_sec(2)
 
 /* Set once per child. */
 static struct {
     mcp_cache_t *cache; /* NULL: McpOAuthTokenCacheTTL 0 */
     EVP_MD *sha256;
-    int waiters_max; /* requests of this process that may wait for keys at the same time */
-    int waiters;
 } running;
 
 static apr_status_t sha256_release(void *unused)
@@ -34,13 +29,7 @@ apr_status_t mcp_access_start(const server_rec *main_server, apr_pool_t *p)
 {
     const mcp_server_t *server = mcp_server_of(main_server);
     apr_interval_time_t ttl = server->cache_ttl != MCP_UNSET ? server->cache_ttl : apr_time_from_sec(300);
-    int threads;
 
-    if (ap_mpm_query(AP_MPMQ_MAX_THREADS, &threads) != APR_SUCCESS || threads < 1) {
-        threads = 1; /* no threads: the one request of this process may wait */
-    }
-    running.waiters_max = threads > 1 ? threads * 3 / 4 : 1;
-    running.waiters = 0;
     running.sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
     apr_pool_cleanup_register(p, NULL, sha256_release, apr_pool_cleanup_null);
     if (!running.sha256 || !ttl) {
@@ -69,36 +58,21 @@ static apr_status_t grant_release(void *grant)
     return APR_SUCCESS;
 }
 
-/* Waits for an issuer's first keys, unless three quarters of the threads do so already: the rest must stay free for those
- * who need no keys. */
-static mcp_status_t token_verify(mcp_token_t **pverified, request_rec *r, mcp_request_t *request, const char *token,
-                                 apr_size_t len, apr_time_t now)
-{
-    int may_wait = __atomic_add_fetch(&running.waiters, 1, __ATOMIC_RELAXED) <= running.waiters_max;
-    mcp_status_t status = mcp_token_verify(pverified, token, len, request->location->policy.trusts, now,
-                                           may_wait ? KEYS_WAIT : 0, r->pool);
-
-    __atomic_sub_fetch(&running.waiters, 1, __ATOMIC_RELAXED);
-    request->crowded = !may_wait;
-    return status;
-}
-
 static mcp_status_t token_check(request_rec *r, mcp_request_t *request, const char *token, apr_size_t len)
 {
     const mcp_location_t *location = request->location;
     unsigned char key[MCP_CACHE_KEY_BYTES];
     int cached = running.cache && location->stable && cache_key(key, location, token, len);
-    apr_time_t now = apr_time_now();
     mcp_cache_entry_t *entry;
     mcp_token_t *verified;
     mcp_status_t status;
     mcp_grant_t *grant;
 
-    if (cached && (status = mcp_cache_get(&entry, running.cache, key, now, r->pool)) != MCP_INTERNAL) {
+    if (cached && (status = mcp_cache_get(&entry, running.cache, key, apr_time_now(), r->pool)) != MCP_INTERNAL) {
         request->grant = status == MCP_OK ? (const mcp_grant_t *)entry : NULL;
         return status == MCP_OK ? request->grant->status : status;
     }
-    status = token_verify(&verified, r, request, token, len, now);
+    status = mcp_await_verify(&verified, r, request, token, len);
     if (status != MCP_OK) {
         return status;
     }
@@ -106,7 +80,7 @@ static mcp_status_t token_check(request_rec *r, mcp_request_t *request, const ch
         return MCP_INTERNAL;
     }
     if (cached) {
-        mcp_cache_put(&entry, running.cache, key, &grant->entry, now, r->pool);
+        mcp_cache_put(&entry, running.cache, key, &grant->entry, apr_time_now(), r->pool);
         grant = (mcp_grant_t *)entry;
     }
     else {

@@ -29,6 +29,7 @@ enum { MCP_ACL_OFF, MCP_ACL_ON, MCP_ACL_SHADOW };
     X(apr_interval_time_t, skew, MCP_UNSET) \
     X(apr_interval_time_t, refresh_min, MCP_UNSET) \
     X(apr_interval_time_t, refresh_max, MCP_UNSET) \
+    X(apr_interval_time_t, cooldown, MCP_UNSET) \
     X(apr_interval_time_t, max_stale, MCP_UNSET) \
     X(apr_interval_time_t, timeout, MCP_UNSET) \
     X(const char *, proxy, NULL) \
@@ -111,6 +112,7 @@ typedef struct mcp_server_t {
     apr_hash_t *issuers;           /* name -> mcp_issuer_conf_t */
     apr_interval_time_t cache_ttl; /* McpOAuthTokenCacheTTL */
     int cache_size;                /* McpOAuthTokenCacheSize */
+    const char *key_store;         /* McpOAuthKeyStore, an absolute path; NULL: unset */
 } mcp_server_t;
 
 /* Hooks of the module record (httpd's contracts). Merging at request time is remembered per pair of sections, so that

@@ -496,6 +496,7 @@ const command_rec mcp_directives[] = {
     AP_INIT_TAKE_ARGV("McpOAuthTokenType", mcp_set_types, NULL, PLACES, "accepted typ values: at+jwt, JWT, none"),
     AP_INIT_TAKE1("McpOAuthClockSkew", mcp_set_skew, NULL, PLACES, "tolerance for exp, nbf and iat"),
     AP_INIT_TAKE12("McpOAuthKeyRefresh", mcp_set_refresh, NULL, PLACES, "least and most time between key set fetches"),
+    AP_INIT_TAKE1("McpOAuthKeyCooldown", mcp_set_cooldown, NULL, PLACES, "time between on-demand fetches"),
     AP_INIT_TAKE1("McpOAuthKeyMaxStale", mcp_set_max_stale, NULL, PLACES,
                   "how long last good keys serve beyond their time"),
     AP_INIT_TAKE1("McpOAuthHTTPTimeout", mcp_set_timeout, NULL, PLACES, "time limit of each fetch"),
@@ -507,5 +508,6 @@ const command_rec mcp_directives[] = {
     AP_INIT_TAKE1("McpOAuthTokenCacheTTL", mcp_set_cache_ttl, NULL, RSRC_CONF,
                   "how long a verdict is remembered, 0 = never"),
     AP_INIT_TAKE1("McpOAuthTokenCacheSize", mcp_set_cache_size, NULL, RSRC_CONF, "verdicts remembered per process"),
+    AP_INIT_TAKE1("McpOAuthKeyStore", mcp_set_key_store, NULL, RSRC_CONF, "directory that keeps the last good keys"),
     { NULL }
 };

@@ -14,6 +14,8 @@
 #include "httpd/issuer.h"
 #include "httpd/metadata.h"
 #include "httpd/refresh.h"
+#include "httpd/share.h"
+#include "httpd/store.h"
 
 APLOG_USE_MODULE(mcp_oauth);
 
@@ -22,7 +24,7 @@ static int pre_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp)
     mcp_config_reset();
     mcp_remarks_reset(pconf);
     mcp_issuers_reset(pconf);
-    return OK;
+    return mcp_share_pre_config(pconf);
 }
 
 static int post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s)
@@ -31,6 +33,10 @@ static int post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, s
         return OK; /* the dry run */
     }
     mcp_remarks_log();
+    if (mcp_share_post_config(pconf, s) != OK) {
+        return !OK;
+    }
+    mcp_store_post_config(pconf, s);
     return mcp_refresh_post_config(pconf, s);
 }
 
@@ -40,6 +46,9 @@ static void child_init(apr_pool_t *p, server_rec *s)
     apr_status_t rv = mcp_issuers_start(p);
 
     if (rv == APR_SUCCESS) {
+        rv = mcp_share_start(p);
+    }
+    if (rv == APR_SUCCESS) {
         rv = mcp_access_start(s, p);
     }
     if (rv != APR_SUCCESS) {
@@ -47,7 +56,7 @@ static void child_init(apr_pool_t *p, server_rec *s)
         exit(APEXIT_CHILDFATAL);
     }
     mcp_request_start();
-    mcp_refresh_start();
+    mcp_refresh_start(s, p);
     mcp_locations_start(p);
     mcp_config_run(p);
 }

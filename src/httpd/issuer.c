@@ -38,10 +38,11 @@ static int url_may_call(const char *text, int allow_http, mcp_url_t *url, apr_po
 
 static const char *file_read(mcp_issuer_t *issuer, apr_pool_t *p)
 {
-    apr_interval_time_t lifetime;
+    mcp_keysource_answer_t answer;
     const char *error =
-        mcp_keysource_fetch(&issuer->initial, &lifetime, &issuer->source, NULL, NULL, NULL, apr_time_now(), p);
+        mcp_keysource_fetch(&answer, &issuer->source, NULL, NULL, NULL, NULL, NULL, apr_time_now(), p);
 
+    issuer->initial = answer.set;
     return error ? apr_psprintf(p, "McpOAuthJwks %s: %s; write the path of a readable JWK Set (RFC 7517)",
                                 issuer->conf->jwks, error)
                  : NULL;
@@ -120,6 +121,7 @@ static const char *issuer_check(mcp_issuer_t *issuer, apr_pool_t *p)
     }
     issuer->bounds.min = conf->refresh_min != MCP_UNSET ? conf->refresh_min : apr_time_from_sec(300);
     issuer->bounds.max = conf->refresh_max != MCP_UNSET ? conf->refresh_max : apr_time_from_sec(3600);
+    issuer->cooldown = conf->cooldown != MCP_UNSET ? conf->cooldown : apr_time_from_sec(30);
     issuer->bounds.max_stale = conf->max_stale != MCP_UNSET ? conf->max_stale : apr_time_from_sec(86400);
     return source_make(issuer, is_url, allow_http, p);
 }
@@ -167,6 +169,10 @@ mcp_issuer_t *mcp_issuer_obtain(server_rec *s, const char *name, const ap_direct
     issuer = apr_pcalloc(known.pool, sizeof(*issuer));
     issuer->conf = conf;
     issuer->error = issuer_check(issuer, known.pool);
+    issuer->identity = mcp_keysource_identity(&issuer->source, known.pool);
+    if (!issuer->error && !issuer->identity) {
+        issuer->error = "SHA-256 is not to be had from OpenSSL";
+    }
     apr_pool_cleanup_register(known.pool, issuer, initial_release, apr_pool_cleanup_null);
     APR_ARRAY_PUSH(known.issuers, mcp_issuer_t *) = issuer;
     return issuer;

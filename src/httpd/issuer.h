@@ -2,10 +2,15 @@
 #ifndef MCP_HTTPD_ISSUER_H
 #define MCP_HTTPD_ISSUER_H
 
+#include <apr_portable.h>
+#include <apr_proc_mutex.h>
+
 #include "httpd/config.h"
+#include "httpd/share.h"
 
 #include "keys/keycache.h"
 #include "keys/keysource.h"
+#include "keys/keyshare.h"
 #include "keys/refresh.h"
 
 typedef struct mcp_issuer_t {
@@ -14,11 +19,25 @@ typedef struct mcp_issuer_t {
     const char *error; /* why tokens of this issuer could never be judged, and the cure; NULL if they can */
     int trusted;       /* some location names it: its keys are needed */
     mcp_refresh_conf_t bounds;
-    mcp_keyset_t *initial; /* of a file, read at start; NULL for the rest */
+    apr_interval_time_t cooldown; /* between fetches on demand */
+    mcp_keyset_t *initial;        /* of a file, read at start; NULL for the rest */
+    const char *identity;         /* mcp_keysource_identity */
+    mcp_slot_t *slot;             /* what all processes share; NULL: keys come from a file, or nobody needs them */
+    apr_proc_mutex_t *election;   /* whose holder fetches */
     /* in a child */
-    mcp_keysource_t source; /* from here on: the refresher's alone */
-    mcp_refresh_t refresh;
     mcp_keycache_t *keys; /* shared with requests */
+    apr_uint32_t serial;  /* of slot->keys, as far as keys follows it; atomic */
+    int had_keys;         /* has there ever been a set in slot->keys or on disk? atomic */
+    /* from here on: the refresher's alone */
+    mcp_keysource_t source;
+    int file_failures;      /* of a key file, in a row */
+    mcp_keyrecord_t record; /* of slot->keys, as of serial */
+    apr_uint32_t version;   /* of the text in slot->keys that keys was made of; 0: of none */
+    apr_uint32_t rounds;    /* of slot->demand, as far as told to those who wait */
+    int leading;            /* election is held, by thread */
+    apr_os_thread_t thread;
+    int store_failed;        /* was the last write to disk a failure? */
+    const char *stored_text; /* what was read from disk at start, for whoever is elected; NULL for nothing */
 } mcp_issuer_t;
 
 /* Forgets all issuers; those found from now on live in pconf. */

@@ -6,14 +6,18 @@
 #include <http_main.h>
 #include <mod_watchdog.h>
 
+#include <apr_portable.h>
 #include <apr_strings.h>
 
 #include "base/clock.h"
 #include "httpd/issuer.h"
+#include "httpd/store.h"
 
 APLOG_USE_MODULE(mcp_oauth);
 
-#define TICK apr_time_from_msec(500)
+/* mod_watchdog's own granularity: this is how long a request that waits for a key waits in vain. */
+#define TICK apr_time_from_msec(100)
+#define FILE_TICK apr_time_from_msec(500)
 
 static double random_fraction(void)
 {
@@ -31,100 +35,304 @@ static int stopping(void *unused)
     return ap_mpm_query(AP_MPMQ_MPM_STATE, &state) == APR_SUCCESS && state == AP_MPMQ_STOPPING;
 }
 
-/* One line per change of state, never one per attempt. */
-static void state_log(const server_rec *s, const mcp_issuer_t *issuer, mcp_refresh_state_t before, const char *error,
-                      apr_time_t now)
+/* Once for each new set. */
+static void exposed_log(const server_rec *s, const mcp_issuer_t *issuer, const mcp_keyset_t *set)
 {
-    mcp_refresh_state_t after = mcp_refresh_state(&issuer->refresh, now);
-    apr_time_t next = apr_time_sec(issuer->refresh.next_try - now);
-    int first = issuer->refresh.failures == 1;
-
-    if (!error && (before != MCP_REFRESH_FRESH && before != MCP_REFRESH_DUE)) {
-        ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, s,
-                     "MCP0310: issuer %s: key set loaded, next fetch in %" APR_TIME_T_FMT " s", issuer->conf->name,
-                     next);
-    }
-    else if (error && (first || after != before)) {
+    if (mcp_keyset_exposed(set)) {
         ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s,
-                     "MCP0311: issuer %s: key set not refreshed (%s): %s; next try in %" APR_TIME_T_FMT " s",
-                     issuer->conf->name, mcp_refresh_name(after), error, next);
+                     "MCP0319: issuer %s: %d published keys have their private part beside them; whoever can read them "
+                     "can sign tokens",
+                     issuer->conf->name, mcp_keyset_exposed(set));
     }
 }
 
-static void attempt(const server_rec *s, mcp_issuer_t *issuer, apr_pool_t *p)
-{
-    mcp_refresh_state_t before = mcp_refresh_state(&issuer->refresh, mcp_clock_monotonic());
-    apr_interval_time_t lifetime = -1;
-    mcp_keyset_t *set = NULL;
-    const char *error;
+/* --- every child: follow what is published ------------------------------------------------------------------------ */
 
-    error = mcp_keysource_fetch(&set, &lifetime, &issuer->source, mcp_http_curl(), stopping, NULL, apr_time_now(), p);
-    if (error) {
-        if (stopping(NULL)) {
-            return;
-        }
-        mcp_refresh_failed(&issuer->refresh, mcp_clock_monotonic(), random_fraction());
-    }
-    else {
-        mcp_keycache_put(issuer->keys, set);
-        mcp_refresh_succeeded(&issuer->refresh, lifetime, mcp_clock_monotonic(), random_fraction());
-    }
-    state_log(s, issuer, before, error, mcp_clock_monotonic());
+static int is_usable(const mcp_issuer_t *issuer)
+{
+    return mcp_refresh_usable(&issuer->record.refresh, &issuer->bounds, mcp_clock_monotonic());
 }
 
-/* A file is the administrator's: it is read again when it changes, and what was good serves until something better comes. */
-static void file_tick(const server_rec *s, mcp_issuer_t *issuer, apr_pool_t *p)
+/* Makes the published text this child's set. Returns 0 to try again later. */
+static int set_follow(mcp_issuer_t *issuer, apr_pool_t *ptemp)
 {
-    apr_interval_time_t lifetime;
-    mcp_keyset_t *set = NULL;
-    const char *error;
+    mcp_keyrecord_t record;
+    mcp_keyset_t *set;
+    char *text;
 
-    if (!mcp_keysource_changed(&issuer->source, p)) {
-        issuer->refresh.failures = 0;
+    mcp_keyshare_read(&record, &text, &issuer->slot->keys, ptemp);
+    if (!text || mcp_keyset_parse(&set, text, record.len)) {
+        return 0; /* who fetched it could parse it: there is no memory at the moment */
+    }
+    mcp_keycache_put(issuer->keys, set);
+    issuer->version = record.version;
+    return 1;
+}
+
+static void follow(mcp_issuer_t *issuer, apr_pool_t *ptemp)
+{
+    apr_uint32_t rounds = mcp_demand_rounds(&issuer->slot->demand);
+    apr_uint32_t serial = mcp_keyshare_serial(&issuer->slot->keys);
+    int news = rounds != issuer->rounds || serial != issuer->serial;
+
+    if (serial != issuer->serial) {
+        serial = mcp_keyshare_read(&issuer->record, NULL, &issuer->slot->keys, ptemp);
+    }
+    if (issuer->record.version && !is_usable(issuer)) {
+        mcp_keycache_put(issuer->keys, NULL);
+        issuer->version = 0;
+    }
+    else if (serial && issuer->version != issuer->record.version && !set_follow(issuer, ptemp)) {
         return;
     }
-    error = mcp_keysource_fetch(&set, &lifetime, &issuer->source, NULL, NULL, NULL, apr_time_now(), p);
+    __atomic_store_n(&issuer->had_keys, issuer->had_keys || issuer->record.version, __ATOMIC_RELEASE);
+    __atomic_store_n(&issuer->serial, serial, __ATOMIC_RELEASE);
+    issuer->rounds = rounds;
+    if (news) {
+        mcp_keycache_tell(issuer->keys);
+    }
+}
+
+/* --- the elected child: fetch and publish ------------------------------------------------------------------------- */
+
+/* One line per change of state, never one per attempt. */
+static void state_log(const server_rec *s, const mcp_issuer_t *issuer, mcp_keyrecord_t *record)
+{
+    apr_time_t now = mcp_clock_monotonic(), next = apr_time_sec(record->refresh.next_try - now + APR_USEC_PER_SEC - 1);
+    mcp_refresh_state_t state = mcp_refresh_state(&record->refresh, &issuer->bounds, now);
+
+    if (!record->refresh.failures && record->told != MCP_REFRESH_FRESH) {
+        ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, s,
+                     "MCP0310: issuer %s: key set loaded, %u keys, next fetch in %" APR_TIME_T_FMT " s",
+                     issuer->conf->name, record->keys, next);
+        record->told = MCP_REFRESH_FRESH;
+    }
+    else if (record->refresh.failures && (record->refresh.failures == 1 || state != record->told)) {
+        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s,
+                     "MCP0311: issuer %s: key set not refreshed (%s): %s; next try in %" APR_TIME_T_FMT " s",
+                     issuer->conf->name, mcp_refresh_name(state), record->error, next);
+        record->told = state;
+    }
+}
+
+/* A good answer. Returns the text that holds now. */
+static const char *take(const server_rec *s, mcp_keyrecord_t *record, const mcp_keysource_answer_t *answer,
+                        const mcp_issuer_t *issuer, const char *text)
+{
+    apr_time_t now = mcp_clock_monotonic();
+
+    if (!answer->unchanged) {
+        if (record->len != answer->len || !text || memcmp(text, answer->text, answer->len)) {
+            record->version += record->version == 0xffffffffu ? 2 : 1; /* 0 is for none */
+            exposed_log(s, issuer, answer->set);
+        }
+        record->len = (apr_uint32_t)answer->len;
+        record->keys = mcp_keyset_count(answer->set);
+        record->skipped = mcp_keyset_skipped(answer->set);
+        text = answer->text;
+    }
+    mcp_keyrecord_set_source(record, answer->url, answer->etag);
+    mcp_keyrecord_set_error(record, NULL);
+    mcp_refresh_succeeded(&record->refresh, &issuer->bounds, answer->lifetime, now, random_fraction());
+    record->loaded_wall = apr_time_now();
+    record->refresh_wall = record->loaded_wall + (record->refresh.refresh_at - now);
+    return text;
+}
+
+/* No good answer. A fetch that was only asked for leaves the schedule alone: whoever invents key ids must not be able to make
+ * more fetches of it than one per cool-down. */
+static void miss(const server_rec *s, mcp_keyrecord_t *record, const mcp_issuer_t *issuer, const char *error, int due)
+{
+    record->failures++;
+    mcp_keyrecord_set_error(record, error);
+    if (due) {
+        mcp_refresh_failed(&record->refresh, &issuer->bounds, mcp_clock_monotonic(), random_fraction());
+    }
+    else {
+        ap_log_error(APLOG_MARK, APLOG_INFO, 0, s, "MCP0314: issuer %s: keys for an unknown key id not fetched: %s",
+                     issuer->conf->name, error);
+    }
+}
+
+static void publish(mcp_issuer_t *issuer, const mcp_keyrecord_t *record, const char *text, apr_pool_t *ptemp)
+{
+    mcp_keyshare_publish(&issuer->slot->keys, record, text);
+    mcp_demand_ended(&issuer->slot->demand); /* after the keys: who sees no fetch any more sees what it brought */
+    follow(issuer, ptemp);
+}
+
+static void attempt(const server_rec *s, mcp_issuer_t *issuer, int due, apr_pool_t *ptemp)
+{
+    mcp_keysource_answer_t answer;
+    mcp_keyrecord_t record;
+    const char *error, *text;
+    char *published;
+
+    mcp_demand_began(&issuer->slot->demand, mcp_clock_monotonic(), issuer->cooldown);
+    mcp_keyshare_read(&record, &published, &issuer->slot->keys, ptemp);
+    error = mcp_keysource_fetch(&answer, &issuer->source, published ? record.url : NULL, published ? record.etag : NULL,
+                                mcp_http_curl(), stopping, NULL, apr_time_now(), ptemp);
+    if (error && stopping(NULL)) {
+        mcp_demand_ended(&issuer->slot->demand);
+        return;
+    }
+    text = published;
+    record.fetches++;
+    if (error) {
+        miss(s, &record, issuer, error, due);
+    }
+    else {
+        text = take(s, &record, &answer, issuer, text);
+    }
+    state_log(s, issuer, &record);
+    publish(issuer, &record, text, ptemp);
     if (!error) {
-        mcp_keycache_put(issuer->keys, set);
-        issuer->refresh.failures = 0;
+        mcp_store_write(issuer, &record, text, s, ptemp);
+        mcp_keyset_release(answer.set);
+    }
+}
+
+/* What was read from disk at start serves everybody, unless the server knows better by now. */
+static void publish_stored(const server_rec *s, mcp_issuer_t *issuer, apr_pool_t *ptemp)
+{
+    char when[APR_RFC822_DATE_LEN] = "?";
+
+    if (!issuer->stored_text || mcp_keyshare_serial(&issuer->slot->keys)) {
+        return;
+    }
+    apr_rfc822_date(when, issuer->record.loaded_wall);
+    ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, s,
+                 "MCP0315: issuer %s: %u keys of %s from the key store serve until the first fetch", issuer->conf->name,
+                 issuer->record.keys, when);
+    publish(issuer, &issuer->record, issuer->stored_text, ptemp);
+}
+
+static int elected(const server_rec *s, mcp_issuer_t *issuer, apr_pool_t *ptemp)
+{
+    if (!issuer->leading && apr_proc_mutex_trylock(issuer->election) == APR_SUCCESS) {
+        issuer->leading = 1;
+        issuer->thread = apr_os_thread_current();
+        mcp_demand_ended(&issuer->slot->demand); /* of one that was killed while it fetched */
+        publish_stored(s, issuer, ptemp);
+    }
+    return issuer->leading;
+}
+
+/* The child may live on for its long answers: another one has to fetch. mod_watchdog may say this from another thread,
+ * which must not unlock; then the process ends now, and the mutex is free by that. */
+static void resign(mcp_issuer_t *issuer)
+{
+    if (issuer->leading && apr_os_thread_equal(issuer->thread, apr_os_thread_current())) {
+        issuer->leading = 0;
+        apr_proc_mutex_unlock(issuer->election);
+    }
+}
+
+/* Always reports success: a callback that fails is never called again. */
+static apr_status_t tick(int state, void *data, apr_pool_t *ptemp)
+{
+    mcp_issuer_t *issuer = data;
+    int due;
+
+    if (!issuer->keys) {
+        return APR_SUCCESS;
+    }
+    if (state == AP_WATCHDOG_STATE_STOPPING) {
+        resign(issuer);
+        return APR_SUCCESS;
+    }
+    follow(issuer, ptemp);
+    if (elected(ap_server_conf, issuer, ptemp)) {
+        due = mcp_refresh_due(&issuer->record.refresh, mcp_clock_monotonic());
+        if (due || mcp_demand_pending(&issuer->slot->demand)) {
+            attempt(ap_server_conf, issuer, due, ptemp);
+        }
+    }
+    return APR_SUCCESS;
+}
+
+/* --- key files ---------------------------------------------------------------------------------------------------- */
+
+/* A file is the administrator's: it is read again when it changes, and what was good serves until something better comes. */
+static void file_follow(const server_rec *s, mcp_issuer_t *issuer, apr_pool_t *ptemp)
+{
+    mcp_keysource_answer_t answer;
+    const char *error;
+
+    if (!mcp_keysource_changed(&issuer->source, ptemp)) {
+        issuer->file_failures = 0;
+        return;
+    }
+    error = mcp_keysource_fetch(&answer, &issuer->source, NULL, NULL, NULL, NULL, NULL, apr_time_now(), ptemp);
+    if (!error) {
+        exposed_log(s, issuer, answer.set);
+        mcp_keycache_put(issuer->keys, answer.set);
+        issuer->file_failures = 0;
         ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, s, "MCP0312: issuer %s: key file read again", issuer->conf->name);
     }
-    else if (!issuer->refresh.failures++) {
+    else if (!issuer->file_failures++) {
         ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s,
                      "MCP0313: issuer %s: key file not read again, the keys of before stay: %s", issuer->conf->name,
                      error);
     }
 }
 
-/* Always reports success: a callback that fails is never called again. */
-static apr_status_t tick(int state, void *data, apr_pool_t *p)
+static apr_status_t file_tick(int state, void *data, apr_pool_t *ptemp)
 {
     mcp_issuer_t *issuer = data;
-    const server_rec *s = ap_server_conf;
 
-    if (state == AP_WATCHDOG_STATE_STOPPING || !issuer->keys) {
-        return APR_SUCCESS;
-    }
-    if (issuer->source.file) {
-        file_tick(s, issuer, p);
-        return APR_SUCCESS;
-    }
-    if (mcp_refresh_due(&issuer->refresh, mcp_clock_monotonic())) {
-        attempt(s, issuer, p);
-    }
-    if (issuer->refresh.loaded && !mcp_refresh_usable(&issuer->refresh, mcp_clock_monotonic())) {
-        mcp_keycache_put(issuer->keys, NULL);
+    if (state != AP_WATCHDOG_STATE_STOPPING && issuer->keys) {
+        file_follow(ap_server_conf, issuer, ptemp);
     }
     return APR_SUCCESS;
 }
 
-void mcp_refresh_start(void)
+/* --- start -------------------------------------------------------------------------------------------------------- */
+
+/* Keys of an earlier run of the server, until there are newer ones. */
+static void stored_start(const server_rec *s, mcp_issuer_t *issuer, apr_pool_t *p)
 {
+    mcp_keyset_t *set;
+    const char *text;
+
+    if (!mcp_store_read(&issuer->record, &text, issuer, s, p) || mcp_keyset_parse(&set, text, issuer->record.len)) {
+        memset(&issuer->record, 0, sizeof(issuer->record));
+        return;
+    }
+    issuer->record.keys = mcp_keyset_count(set);
+    issuer->record.skipped = mcp_keyset_skipped(set);
+    issuer->stored_text = text;
+    issuer->had_keys = 1;
+    mcp_keycache_put(issuer->keys, set);
+}
+
+void mcp_refresh_start(const server_rec *s, apr_pool_t *p)
+{
+    apr_pool_t *ptemp;
     int i;
 
+    apr_pool_create(&ptemp, p);
     for (i = 0; i < mcp_issuers_count(); i++) {
-        mcp_refresh_init(&mcp_issuer_at(i)->refresh, &mcp_issuer_at(i)->bounds, mcp_clock_monotonic());
+        mcp_issuer_t *issuer = mcp_issuer_at(i);
+
+        if (issuer->slot) {
+            follow(issuer, ptemp);
+        }
+        else if (issuer->source.file) {
+            file_follow(s, issuer, ptemp);
+        }
+        if (issuer->slot && !issuer->serial) {
+            stored_start(s, issuer, p);
+        }
+        apr_pool_clear(ptemp);
     }
+    apr_pool_destroy(ptemp);
+}
+
+static int watchdog_failed(server_rec *s, const char *name)
+{
+    ap_log_error(APLOG_MARK, APLOG_STARTUP | APLOG_EMERG, 0, s, "MCP0957: watchdog %s cannot be set up", name);
+    return !OK;
 }
 
 int mcp_refresh_post_config(apr_pool_t *pconf, server_rec *s)
@@ -155,9 +363,13 @@ int mcp_refresh_post_config(apr_pool_t *pconf, server_rec *s)
         if (!issuer->trusted) {
             continue;
         }
-        if (get(&watchdog, name, 0, 0, pconf) != APR_SUCCESS || reg(watchdog, TICK, issuer, tick) != APR_SUCCESS) {
-            ap_log_error(APLOG_MARK, APLOG_STARTUP | APLOG_EMERG, 0, s, "MCP0957: watchdog %s cannot be set up", name);
-            return !OK;
+        if (issuer->initial) {
+            exposed_log(s, issuer, issuer->initial);
+        }
+        if (get(&watchdog, name, 0, 0, pconf) != APR_SUCCESS ||
+            reg(watchdog, issuer->source.file ? FILE_TICK : TICK, issuer, issuer->source.file ? file_tick : tick) !=
+                APR_SUCCESS) {
+            return watchdog_failed(s, name);
         }
     }
     return OK;

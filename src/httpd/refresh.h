@@ -1,4 +1,5 @@
-/* The background work of one child: keeps the key sets of all issuers fresh. No request ever fetches. */
+/* The background work of one child: keeps the key sets of all issuers fresh. One child of the server fetches for all of
+ * them; the others follow what it publishes. No request ever fetches. */
 #ifndef MCP_HTTPD_REFRESH_H
 #define MCP_HTTPD_REFRESH_H
 
@@ -8,7 +9,8 @@
  * one that hangs stops no other. */
 int mcp_refresh_post_config(apr_pool_t *pconf, server_rec *s);
 
-/* Once per child, before its watchdog threads start. */
-void mcp_refresh_start(void);
+/* Once per child, before its watchdog threads and its first request: takes over the keys that the server already has, or the
+ * stored ones. What that needs for long lives in p. */
+void mcp_refresh_start(const server_rec *s, apr_pool_t *p);
 
 #endif

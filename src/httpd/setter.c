@@ -225,6 +225,14 @@ const char *mcp_set_refresh(cmd_parms *cmd, void *v, const char *min, const char
     return NULL;
 }
 
+const char *mcp_set_cooldown(cmd_parms *cmd, void *v, const char *arg)
+{
+    mcp_dir_t *dir = v;
+
+    PLACE(MCP_IN_ISSUER);
+    return mcp_setter_duration(cmd, arg, apr_time_from_sec(1), apr_time_from_sec(3600), &dir->section->cooldown);
+}
+
 const char *mcp_set_max_stale(cmd_parms *cmd, void *v, const char *arg)
 {
     mcp_dir_t *dir = v;
@@ -364,5 +372,24 @@ const char *mcp_set_cache_size(cmd_parms *cmd, void *v, const char *arg)
              arg);
     }
     server->cache_size = (int)size;
+    return NULL;
+}
+
+const char *mcp_set_key_store(cmd_parms *cmd, void *v, const char *arg)
+{
+    mcp_server_t *server = ap_get_module_config(cmd->server->module_config, &mcp_oauth_module);
+    const char *error = ap_check_cmd_context(cmd, GLOBAL_ONLY), *path;
+
+    error = error ? error : section_forbid(cmd, v);
+    if (error) {
+        return error;
+    }
+    if (!*arg || !mcp_setter_clean(arg)) {
+        FAIL("%s is empty or has control characters; write the path of a directory", NAME);
+    }
+    if (!(path = ap_server_root_relative(cmd->pool, arg))) {
+        FAIL("%s '%s' is not a path; write that of a directory, such as /var/lib/mcp_oauth", NAME, arg);
+    }
+    server->key_store = path;
     return NULL;
 }

@@ -46,11 +46,13 @@ const char *mcp_set_algorithms(cmd_parms *cmd, void *v, int argc, char *const ar
 const char *mcp_set_types(cmd_parms *cmd, void *v, int argc, char *const argv[]);
 const char *mcp_set_skew(cmd_parms *cmd, void *v, const char *arg);
 const char *mcp_set_refresh(cmd_parms *cmd, void *v, const char *min, const char *max);
+const char *mcp_set_cooldown(cmd_parms *cmd, void *v, const char *arg);
 const char *mcp_set_max_stale(cmd_parms *cmd, void *v, const char *arg);
 const char *mcp_set_timeout(cmd_parms *cmd, void *v, const char *arg);
 const char *mcp_set_ca_file(cmd_parms *cmd, void *v, const char *arg);
 const char *mcp_set_allow_http(cmd_parms *cmd, void *v, int on);
 const char *mcp_set_cache_ttl(cmd_parms *cmd, void *v, const char *arg);
 const char *mcp_set_cache_size(cmd_parms *cmd, void *v, const char *arg);
+const char *mcp_set_key_store(cmd_parms *cmd, void *v, const char *arg);
 
 #endif

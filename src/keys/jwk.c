@@ -341,6 +341,8 @@ const char *mcp_jwk_parse(mcp_jwk_t **pjwk, const json_t *jwk, apr_pool_t *p)
     }
     if (reason) {
         ERR_clear_error();
+        return reason;
     }
-    return reason;
+    (*pjwk)->exposed = json_object_get(jwk, "d") != NULL;
+    return NULL;
 }

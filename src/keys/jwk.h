@@ -12,6 +12,7 @@ typedef struct mcp_jwk_t {
     const char *kid; /* NULL when the key has none */
     mcp_algs_t algs; /* the algorithms this very key may verify: by kty and crv, narrowed by its "alg" */
     EVP_PKEY *pkey;  /* public part only; immutable, shared by threads */
+    int exposed;     /* its private part was there as well: whoever can read the key set can sign with it */
     EVP_MD_CTX *verifiers[MCP_ALG_COUNT]; /* prepared for each of algs, else NULL; immutable, copied for each use */
 } mcp_jwk_t;
 
@@ -20,7 +21,7 @@ typedef struct mcp_jwk_t {
  * "sig"; "key_ops" without "verify"; a kid that is no string or too long; RSA below 2048 or above 8192 bits, an even
  * modulus or one of the ROCA generator (CVE-2017-15361), an exponent that is even, below 3 or over 64 bits; EC
  * coordinates of the wrong length or not on the curve, an Edwards key of the wrong length; kty "oct"; not an object.
- * A member "d" is ignored: only the public part is loaded. Of x5c, x5u nothing is used. */
+ * A member "d" (RFC 7517 section 9.2) is noted, but only the public part is loaded. Of x5c, x5u nothing is used. */
 const char *mcp_jwk_parse(mcp_jwk_t **pjwk, const json_t *jwk, apr_pool_t *p);
 
 #endif

@@ -6,10 +6,10 @@
 /* Plain pthreads: APR's condition variable waits on the wall clock, and a clock set back would hold requests for as
  * long as it was set back. */
 struct mcp_keycache_t {
-    pthread_mutex_t mutex; /* guards set, and each change of generation */
-    pthread_cond_t filled;
+    pthread_mutex_t mutex; /* guards set, and each change of the numbers */
+    pthread_cond_t told;
     mcp_keyset_t *set;
-    apr_uint32_t generation;
+    apr_uint32_t generation, news;
 };
 
 static apr_status_t make_cond(pthread_cond_t *cond)
@@ -34,7 +34,7 @@ static apr_status_t destroy(void *data)
 
     mcp_keyset_release(cache->set);
     cache->set = NULL;
-    pthread_cond_destroy(&cache->filled);
+    pthread_cond_destroy(&cache->told);
     pthread_mutex_destroy(&cache->mutex);
     return APR_SUCCESS;
 }
@@ -49,7 +49,7 @@ apr_status_t mcp_keycache_create(mcp_keycache_t **pcache, apr_pool_t *p)
     if (rv) {
         return rv;
     }
-    rv = make_cond(&cache->filled);
+    rv = make_cond(&cache->told);
     if (rv) {
         pthread_mutex_destroy(&cache->mutex);
         return rv;
@@ -59,41 +59,21 @@ apr_status_t mcp_keycache_create(mcp_keycache_t **pcache, apr_pool_t *p)
     return APR_SUCCESS;
 }
 
-static struct timespec time_after(apr_interval_time_t wait)
+mcp_keyset_t *mcp_keycache_get(mcp_keycache_t *cache)
 {
-    struct timespec at;
+    mcp_keyset_t *set;
 
-    clock_gettime(CLOCK_MONOTONIC, &at);
-    at.tv_sec += (time_t)apr_time_sec(wait);
-    at.tv_nsec += (long)apr_time_usec(wait) * 1000;
-    if (at.tv_nsec >= 1000000000L) {
-        at.tv_sec++;
-        at.tv_nsec -= 1000000000L;
-    }
-    return at;
-}
-
-/* With the mutex held. A wakeup without a set, be it spurious or late, waits on for the same deadline. */
-static void await_set(mcp_keycache_t *cache, apr_interval_time_t wait)
-{
-    struct timespec deadline = time_after(wait);
-
-    while (!cache->set) {
-        if (pthread_cond_timedwait(&cache->filled, &cache->mutex, &deadline)) {
-            return;
-        }
-    }
-}
-
-apr_status_t mcp_keycache_get(mcp_keyset_t **pset, mcp_keycache_t *cache, apr_interval_time_t wait)
-{
     pthread_mutex_lock(&cache->mutex);
-    if (!cache->set && wait > 0) {
-        await_set(cache, wait);
-    }
-    *pset = cache->set ? mcp_keyset_retain(cache->set) : NULL;
+    set = cache->set ? mcp_keyset_retain(cache->set) : NULL;
     pthread_mutex_unlock(&cache->mutex);
-    return *pset ? APR_SUCCESS : APR_TIMEUP;
+    return set;
+}
+
+/* With the mutex held. */
+static void tell(mcp_keycache_t *cache)
+{
+    __atomic_add_fetch(&cache->news, 1, __ATOMIC_RELEASE);
+    pthread_cond_broadcast(&cache->told);
 }
 
 void mcp_keycache_put(mcp_keycache_t *cache, mcp_keyset_t *set)
@@ -109,7 +89,7 @@ void mcp_keycache_put(mcp_keycache_t *cache, mcp_keyset_t *set)
         cache->set = set;
         /* After the set: who reads the new number and then asks for the set is given the new one. */
         __atomic_add_fetch(&cache->generation, 1, __ATOMIC_RELEASE);
-        pthread_cond_broadcast(&cache->filled);
+        tell(cache);
     }
     pthread_mutex_unlock(&cache->mutex);
     /* Outside the mutex: the last release frees keys, and requests need not wait for that. */
@@ -119,4 +99,30 @@ void mcp_keycache_put(mcp_keycache_t *cache, mcp_keyset_t *set)
 apr_uint32_t mcp_keycache_generation(mcp_keycache_t *cache)
 {
     return __atomic_load_n(&cache->generation, __ATOMIC_ACQUIRE);
+}
+
+void mcp_keycache_tell(mcp_keycache_t *cache)
+{
+    pthread_mutex_lock(&cache->mutex);
+    tell(cache);
+    pthread_mutex_unlock(&cache->mutex);
+}
+
+apr_uint32_t mcp_keycache_news(mcp_keycache_t *cache)
+{
+    return __atomic_load_n(&cache->news, __ATOMIC_ACQUIRE);
+}
+
+int mcp_keycache_await(mcp_keycache_t *cache, apr_uint32_t seen, apr_time_t until)
+{
+    struct timespec deadline = { .tv_sec = (time_t)apr_time_sec(until), .tv_nsec = (long)apr_time_usec(until) * 1000 };
+    int timed_out = 0, news;
+
+    pthread_mutex_lock(&cache->mutex);
+    while (cache->news == seen && !timed_out) {
+        timed_out = pthread_cond_timedwait(&cache->told, &cache->mutex, &deadline) != 0;
+    }
+    news = cache->news != seen;
+    pthread_mutex_unlock(&cache->mutex);
+    return news;
 }

@@ -12,16 +12,25 @@ typedef struct mcp_keycache_t mcp_keycache_t;
 /* An empty cache; it lives in p, and its last set is released by cleanup of p. APR's error if a lock cannot be made. */
 apr_status_t mcp_keycache_create(mcp_keycache_t **pcache, apr_pool_t *p);
 
-/* Takes a reference on the current set; the caller releases it. With none there, waits at most wait microseconds for the
- * first one (0: not at all). Returns APR_SUCCESS, or APR_TIMEUP with *pset = NULL. Threads may call at the same time. */
-apr_status_t mcp_keycache_get(mcp_keyset_t **pset, mcp_keycache_t *cache, apr_interval_time_t wait);
+/* Takes a reference on the current set; the caller releases it. NULL when there is none. Threads may call at the same time. */
+mcp_keyset_t *mcp_keycache_get(mcp_keycache_t *cache);
 
-/* Makes set the current one (its reference is taken over; NULL empties the cache) and wakes those who wait. The generation grows unless
- * the old set was made of the same bytes; then the old one is kept and set is released. */
+/* Makes set the current one (its reference is taken over; NULL empties the cache). The generation grows unless the old set
+ * was made of the same bytes; then the old one is kept and set is released. */
 void mcp_keycache_put(mcp_keycache_t *cache, mcp_keyset_t *set);
 
 /* Counts the changes of the set; 0 before the first. What was verified under an older generation must be verified again.
  * One atomic load. */
 apr_uint32_t mcp_keycache_generation(mcp_keycache_t *cache);
+
+/* There is news: a fetch has ended, or the set has changed (put says so by itself). Wakes those who wait for it. */
+void mcp_keycache_tell(mcp_keycache_t *cache);
+
+/* Counts the news. Read before the set is asked for, so that nothing is missed. One atomic load. */
+apr_uint32_t mcp_keycache_news(mcp_keycache_t *cache);
+
+/* Waits until the count of news is another one than seen, at most until the given time (mcp_clock_monotonic). Returns
+ * whether it is. */
+int mcp_keycache_await(mcp_keycache_t *cache, apr_uint32_t seen, apr_time_t until);
 
 #endif

@@ -127,6 +127,16 @@ int mcp_keyset_skipped(const mcp_keyset_t *set)
     return set->skipped;
 }
 
+int mcp_keyset_exposed(const mcp_keyset_t *set)
+{
+    int i, n = 0;
+
+    for (i = 0; i < set->count; i++) {
+        n += set->keys[i]->exposed;
+    }
+    return n;
+}
+
 const mcp_jwk_t *mcp_keyset_at(const mcp_keyset_t *set, int i)
 {
     return set->keys[i];
@@ -144,4 +154,16 @@ int mcp_keyset_find(const mcp_jwk_t **found, int max, const mcp_keyset_t *set, c
         }
     }
     return n;
+}
+
+int mcp_keyset_has(const mcp_keyset_t *set, const char *kid)
+{
+    int i;
+
+    for (i = 0; i < set->count; i++) {
+        if (set->keys[i]->kid && !strcmp(set->keys[i]->kid, kid)) {
+            return 1;
+        }
+    }
+    return 0;
 }

@@ -22,10 +22,14 @@ int mcp_keyset_equal(const mcp_keyset_t *a, const mcp_keyset_t *b);
 
 int mcp_keyset_count(const mcp_keyset_t *set);   /* usable keys */
 int mcp_keyset_skipped(const mcp_keyset_t *set); /* keys left out */
+int mcp_keyset_exposed(const mcp_keyset_t *set); /* usable keys that came with their private part */
 const mcp_jwk_t *mcp_keyset_at(const mcp_keyset_t *set, int i);
 
 /* The keys a token may have been signed with, in order: those that may verify alg and, when kid is given, have exactly
  * that kid (kid NULL: whatever their kid). Writes at most max of them, returns how many. They live as long as the set. */
 int mcp_keyset_find(const mcp_jwk_t **found, int max, const mcp_keyset_t *set, const char *kid, mcp_alg_t alg);
+
+/* Is there a usable key of exactly that kid, for whatever alg? */
+int mcp_keyset_has(const mcp_keyset_t *set, const char *kid);
 
 #endif

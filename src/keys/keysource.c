@@ -1,13 +1,19 @@
 #include "keys/keysource.h"
 
-#include <apr_file_io.h>
+#include <apr_escape.h>
 #include <apr_file_info.h>
+#include <apr_file_io.h>
 #include <apr_strings.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "base/limits.h"
 #include "keys/discovery.h"
 #include "keys/refresh.h"
+
+#define DIGEST_BYTES 32
 
 /* What the steps of one attempt share. */
 typedef struct attempt_t {
@@ -20,6 +26,25 @@ typedef struct attempt_t {
     int over;            /* time is up or the attempt was cancelled: nothing more is to be tried */
     apr_pool_t *p;
 } attempt_t;
+
+/* With its length in front no member can pass for part of another, nor nothing for an empty text. */
+static const char *member(const char *text, apr_pool_t *p)
+{
+    return text ? apr_psprintf(p, "%" APR_SIZE_T_FMT ":%s", strlen(text), text) : "-";
+}
+
+const char *mcp_keysource_identity(const mcp_keysource_t *source, apr_pool_t *p)
+{
+    const char *text = apr_pstrcat(p, member(source->issuer, p), member(source->file, p), member(source->url, p),
+                                   member(source->ca_file, p), source->allow_http ? "+" : "-", NULL);
+    unsigned char digest[DIGEST_BYTES];
+
+    if (EVP_Q_digest(NULL, "SHA256", NULL, text, strlen(text), digest, NULL) != 1) {
+        ERR_clear_error();
+        return NULL;
+    }
+    return apr_pescape_hex(p, digest, sizeof(digest), 0);
+}
 
 /* Reads file whole into p and notes which version of it that was. */
 static const char *read_file(const char **ptext, apr_size_t *plen, mcp_keysource_t *source, apr_file_t *file,
@@ -47,34 +72,40 @@ static const char *read_file(const char **ptext, apr_size_t *plen, mcp_keysource
     return NULL;
 }
 
-static const char *fetch_file(mcp_keyset_t **pset, mcp_keysource_t *source, apr_pool_t *p)
+static const char *fetch_file(mcp_keysource_answer_t *answer, mcp_keysource_t *source, apr_pool_t *p, apr_pool_t *ptemp)
 {
     /* Not blocking: opening a named pipe would wait for its writer. */
     apr_int32_t flags = APR_FOPEN_READ | APR_FOPEN_BINARY | APR_FOPEN_NONBLOCK;
     const char *reason, *text;
     apr_file_t *file;
     apr_size_t len;
-    apr_status_t rv = apr_file_open(&file, source->file, flags, APR_OS_DEFAULT, p);
+    apr_status_t rv = apr_file_open(&file, source->file, flags, APR_OS_DEFAULT, ptemp);
     char why[80];
 
     if (rv != APR_SUCCESS) {
         return apr_psprintf(p, "%s: %s", source->file, apr_strerror(rv, why, sizeof(why)));
     }
-    reason = read_file(&text, &len, source, file, p);
+    reason = read_file(&text, &len, source, file, ptemp);
     apr_file_close(file);
     if (!reason) {
-        reason = mcp_keyset_parse(pset, text, len);
+        reason = mcp_keyset_parse(&answer->set, text, len);
     }
-    return reason ? apr_psprintf(p, "%s: %s", source->file, reason) : NULL;
+    if (reason) {
+        return apr_psprintf(p, "%s: %s", source->file, reason);
+    }
+    answer->lifetime = -1;
+    return NULL;
 }
 
-/* One answer with status 200, in ptemp. A failure names the URL. */
-static const char *get(mcp_http_response_t **presponse, attempt_t *attempt, const char *url, apr_pool_t *ptemp)
+/* One answer with status 200, or 304 when there is an etag to ask with, in ptemp. A failure names the URL. */
+static const char *get(mcp_http_response_t **presponse, attempt_t *attempt, const char *url, const char *etag,
+                       apr_pool_t *ptemp)
 {
     const mcp_keysource_t *source = attempt->source;
     mcp_http_request_t request = { .url = url,
                                    .proxy = source->proxy,
                                    .ca_file = source->ca_file,
+                                   .etag = etag,
                                    .allow_http = source->allow_http,
                                    .timeout = attempt->deadline - mcp_clock_monotonic(),
                                    .max_body = MCP_LIMIT_DOCUMENT,
@@ -92,34 +123,78 @@ static const char *get(mcp_http_response_t **presponse, attempt_t *attempt, cons
         attempt->over = APR_STATUS_IS_TIMEUP(rv) || APR_STATUS_IS_EOF(rv);
         return apr_psprintf(attempt->p, "%s: %s", url, error ? error : "failed");
     }
-    if ((*presponse)->status != 200) {
+    if ((*presponse)->status != 200 && !(etag && (*presponse)->status == 304)) {
         return apr_psprintf(attempt->p, "%s: HTTP status %d", url, (*presponse)->status);
     }
     return NULL;
 }
 
-static const char *fetch_set(mcp_keyset_t **pset, apr_interval_time_t *plifetime, attempt_t *attempt, const char *url,
+/* The text if it is an entity tag (RFC 9110 section 8.8.3), else NULL: anything else would not be sent as it is, or would
+ * match whatever there is ("*"). */
+static const char *entity_tag(const char *text)
+{
+    const unsigned char *c = (const unsigned char *)text;
+
+    if (!text) {
+        return NULL;
+    }
+    c += strncmp(text, "W/", 2) ? 0 : 2;
+    if (*c++ != '"') {
+        return NULL;
+    }
+    while (*c > ' ' && *c != '"' && *c != 0x7f) {
+        c++;
+    }
+    return c[0] == '"' && !c[1] ? text : NULL;
+}
+
+/* The weak comparison (RFC 9110 section 8.8.3.2). A tag that is missing contradicts nothing. */
+static int is_same_entity(const char *tag, const char *known)
+{
+    return !tag || !strcmp(strchr(tag, '"'), strchr(known, '"'));
+}
+
+/* The text stays where the response is, the rest goes to the attempt's pool. etag: what was asked with, or NULL. */
+static const char *take(mcp_keysource_answer_t *answer, attempt_t *attempt, const char *url, const char *etag,
+                        const mcp_http_response_t *response)
+{
+    const char *tag = entity_tag(response->etag), *reason;
+
+    answer->unchanged = response->status == 304;
+    if (!answer->unchanged) {
+        reason = mcp_keyset_parse(&answer->set, response->body, response->len);
+        if (reason) {
+            return apr_psprintf(attempt->p, "%s: %s", url, reason);
+        }
+        answer->text = response->body;
+        answer->len = response->len;
+        etag = NULL;
+    }
+    answer->url = apr_pstrdup(attempt->p, url);
+    answer->etag = apr_pstrdup(attempt->p, tag ? tag : etag);
+    answer->lifetime = mcp_refresh_lifetime(response->cache_control, response->expires, response->date, attempt->wall);
+    return NULL;
+}
+
+/* etag: of what is known from this very URL, or NULL. */
+static const char *fetch_set(mcp_keysource_answer_t *answer, attempt_t *attempt, const char *url, const char *etag,
                              apr_pool_t *ptemp)
 {
     mcp_http_response_t *response;
-    const char *reason = get(&response, attempt, url, ptemp);
+    const char *reason = get(&response, attempt, url, etag, ptemp);
 
-    if (reason) {
-        return reason;
+    if (!reason && response->status == 304 && !is_same_entity(entity_tag(response->etag), etag)) {
+        /* It is about something else, and updates nothing (RFC 9111 section 4.3.4): ask for the whole. */
+        reason = get(&response, attempt, url, NULL, ptemp);
     }
-    reason = mcp_keyset_parse(pset, response->body, response->len);
-    if (reason) {
-        return apr_psprintf(attempt->p, "%s: %s", url, reason);
-    }
-    *plifetime = mcp_refresh_lifetime(response->cache_control, response->expires, response->date, attempt->wall);
-    return NULL;
+    return reason ? reason : take(answer, attempt, url, etag, response);
 }
 
 static const char *fetch_metadata(const char **pjwks_uri, attempt_t *attempt, const char *url, apr_pool_t *ptemp)
 {
     const mcp_keysource_t *source = attempt->source;
     mcp_http_response_t *response;
-    const char *reason = get(&response, attempt, url, ptemp);
+    const char *reason = get(&response, attempt, url, NULL, ptemp);
 
     if (reason) {
         return reason;
@@ -148,9 +223,25 @@ static const char *discover(const char **pjwks_uri, attempt_t *attempt, apr_pool
                    : apr_psprintf(attempt->p, "%s: not a URL whose metadata could be found", attempt->source->issuer);
 }
 
-const char *mcp_keysource_fetch(mcp_keyset_t **pset, apr_interval_time_t *plifetime, mcp_keysource_t *source,
-                                const mcp_http_t *http, int (*cancelled)(void *baton), void *baton, apr_time_t wall,
-                                apr_pool_t *p)
+/* From its URL, which is discovered unless it is given. */
+static const char *fetch_url(mcp_keysource_answer_t *answer, attempt_t *attempt, const char *known_url,
+                             const char *known_etag, apr_pool_t *ptemp)
+{
+    const char *url = attempt->source->url, *etag, *reason;
+
+    if (!url) {
+        reason = discover(&url, attempt, ptemp);
+        if (reason) {
+            return reason;
+        }
+    }
+    etag = known_url && !strcmp(known_url, url) ? entity_tag(known_etag) : NULL;
+    return fetch_set(answer, attempt, url, etag, ptemp);
+}
+
+const char *mcp_keysource_fetch(mcp_keysource_answer_t *answer, mcp_keysource_t *source, const char *known_url,
+                                const char *known_etag, const mcp_http_t *http, int (*cancelled)(void *baton),
+                                void *baton, apr_time_t wall, apr_pool_t *p)
 {
     attempt_t attempt = { .source = source,
                           .http = http,
@@ -159,22 +250,17 @@ const char *mcp_keysource_fetch(mcp_keyset_t **pset, apr_interval_time_t *plifet
                           .wall = wall,
                           .deadline = mcp_clock_monotonic() + source->timeout,
                           .p = p };
-    const char *url = source->url, *reason = NULL;
+    const char *reason;
     apr_pool_t *ptemp;
 
-    *pset = NULL;
-    *plifetime = -1;
-    if (source->file) {
-        return fetch_file(pset, source, p);
-    }
+    memset(answer, 0, sizeof(*answer));
     apr_pool_create(&ptemp, p);
-    if (!url) {
-        reason = discover(&url, &attempt, ptemp);
+    reason =
+        source->file ? fetch_file(answer, source, p, ptemp) : fetch_url(answer, &attempt, known_url, known_etag, ptemp);
+    /* A text stays where it came, in one copy, as long as p does. */
+    if (!answer->text) {
+        apr_pool_destroy(ptemp);
     }
-    if (!reason) {
-        reason = fetch_set(pset, plifetime, &attempt, url, ptemp);
-    }
-    apr_pool_destroy(ptemp);
     return reason;
 }
 

@@ -21,14 +21,30 @@ typedef struct mcp_keysource_t {
     apr_off_t file_size;
 } mcp_keysource_t;
 
-/* One attempt. Returns NULL and a new set in *pset (the caller releases it) with *plifetime as mcp_refresh_lifetime gives
- * it for the key set's own answer, or the reason of the failure for the log (in p or static; it names the URL that
- * failed and never quotes an answer). Discovery tries each well-known form until one gives a usable document and is done
- * anew each time, so a changed jwks_uri is followed. An answer must be 200; redirects are refused. wall: wall clock now.
- * cancelled, baton: as in mcp_http_request_t. */
-const char *mcp_keysource_fetch(mcp_keyset_t **pset, apr_interval_time_t *plifetime, mcp_keysource_t *source,
-                                const mcp_http_t *http, int (*cancelled)(void *baton), void *baton, apr_time_t wall,
-                                apr_pool_t *p);
+/* What one attempt brought. */
+typedef struct mcp_keysource_answer_t {
+    mcp_keyset_t *set;            /* the caller releases it; NULL when unchanged */
+    int unchanged;                /* 304: what is known still holds */
+    const char *text;             /* of the set, in p; NULL when unchanged or read from a file */
+    apr_size_t len;               /* bytes of text */
+    const char *url, *etag;       /* where it came from, and its entity tag or NULL; in p; of a 304 its own, else the known one */
+    apr_interval_time_t lifetime; /* as mcp_refresh_lifetime gives it for the key set's own answer */
+} mcp_keysource_answer_t;
+
+/* Identifies where keys come from, whom they are for and who vouches for that: SHA-256 over issuer, file, url (or that it
+ * is discovered), ca_file and allow_http, as hexadecimal digits in p; NULL when OpenSSL fails. Keys that were kept under one
+ * identity must not be used under another. */
+const char *mcp_keysource_identity(const mcp_keysource_t *source, apr_pool_t *p);
+
+/* One attempt. Returns NULL with *answer filled, or the reason of the failure for the log (in p or static; it names the URL
+ * that failed and never quotes an answer) with *answer zeroed. known_url, known_etag: what is there already, NULL for
+ * nothing; the entity tag is sent as If-None-Match when the keys come from the very same URL, and only then a 304 (RFC 9110
+ * section 15.4.5) is an answer. Discovery tries each well-known form until one gives a usable document and is done anew
+ * each time, so a changed jwks_uri is followed. An answer must be 200 or that 304; redirects are refused. wall: wall clock
+ * now. cancelled, baton: as in mcp_http_request_t. */
+const char *mcp_keysource_fetch(mcp_keysource_answer_t *answer, mcp_keysource_t *source, const char *known_url,
+                                const char *known_etag, const mcp_http_t *http, int (*cancelled)(void *baton),
+                                void *baton, apr_time_t wall, apr_pool_t *p);
 
 /* For a file: does it differ in time or size from what was last read, or can it not be examined? 0 for any other source. */
 int mcp_keysource_changed(const mcp_keysource_t *source, apr_pool_t *p);

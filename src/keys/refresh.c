@@ -7,34 +7,41 @@
 #include <strings.h>
 
 #define FIRST_RETRY apr_time_from_sec(1)
-/* Without any set nothing can be answered, so the back-off must not outlast an outage by much (R01). */
-#define EMPTY_RETRY_MAX apr_time_from_sec(3)
+/* Without a usable set nothing can be answered, so the back-off must not outlast an outage by much (R01). */
+#define UNUSABLE_RETRY_MAX apr_time_from_sec(3)
 /* An attempt runs a while after the set has become due; without any outcome for longer than that, nobody refreshes. */
 #define SILENCE apr_time_from_sec(60)
 /* RFC 9111 section 1.2.2: what a number that is too large counts as. */
 #define SECONDS_MAX APR_INT64_C(2147483648)
 
-void mcp_refresh_init(mcp_refresh_t *refresh, const mcp_refresh_conf_t *conf, apr_time_t now)
+void mcp_refresh_init(mcp_refresh_t *refresh, apr_time_t now)
 {
     memset(refresh, 0, sizeof(*refresh));
-    refresh->conf = conf;
     refresh->next_try = now;
 }
 
-mcp_refresh_state_t mcp_refresh_state(const mcp_refresh_t *refresh, apr_time_t now)
+void mcp_refresh_restored(mcp_refresh_t *refresh, apr_time_t loaded_at, apr_time_t refresh_at, apr_time_t now)
 {
-    apr_interval_time_t late = now - refresh->refresh_at, stale = refresh->conf->max_stale;
+    mcp_refresh_init(refresh, now);
+    refresh->loaded = 1;
+    refresh->loaded_at = loaded_at;
+    refresh->refresh_at = refresh_at;
+}
+
+mcp_refresh_state_t mcp_refresh_state(const mcp_refresh_t *refresh, const mcp_refresh_conf_t *conf, apr_time_t now)
+{
+    apr_interval_time_t late = now - refresh->refresh_at;
 
     if (!refresh->loaded) {
         return MCP_REFRESH_EMPTY;
     }
     if (refresh->failures) {
-        return late >= stale ? MCP_REFRESH_EXPIRED : MCP_REFRESH_STALE;
+        return late >= conf->max_stale ? MCP_REFRESH_EXPIRED : MCP_REFRESH_STALE;
     }
     if (late < 0) {
         return MCP_REFRESH_FRESH;
     }
-    return late - stale >= SILENCE ? MCP_REFRESH_EXPIRED : MCP_REFRESH_DUE;
+    return late - conf->max_stale >= SILENCE ? MCP_REFRESH_EXPIRED : MCP_REFRESH_DUE;
 }
 
 int mcp_refresh_due(const mcp_refresh_t *refresh, apr_time_t now)
@@ -42,9 +49,9 @@ int mcp_refresh_due(const mcp_refresh_t *refresh, apr_time_t now)
     return now >= refresh->next_try;
 }
 
-int mcp_refresh_usable(const mcp_refresh_t *refresh, apr_time_t now)
+int mcp_refresh_usable(const mcp_refresh_t *refresh, const mcp_refresh_conf_t *conf, apr_time_t now)
 {
-    switch (mcp_refresh_state(refresh, now)) {
+    switch (mcp_refresh_state(refresh, conf, now)) {
     case MCP_REFRESH_FRESH:
     case MCP_REFRESH_DUE:
     case MCP_REFRESH_STALE:
@@ -72,9 +79,9 @@ static apr_interval_time_t at_least(apr_interval_time_t interval, apr_interval_t
     return interval < min ? min : interval;
 }
 
-void mcp_refresh_succeeded(mcp_refresh_t *refresh, apr_interval_time_t lifetime, apr_time_t now, double random)
+void mcp_refresh_succeeded(mcp_refresh_t *refresh, const mcp_refresh_conf_t *conf, apr_interval_time_t lifetime,
+                           apr_time_t now, double random)
 {
-    const mcp_refresh_conf_t *conf = refresh->conf;
     apr_interval_time_t interval = lifetime < 0 || lifetime > conf->max ? conf->max : lifetime;
 
     interval = at_least(interval, conf->min);
@@ -85,19 +92,34 @@ void mcp_refresh_succeeded(mcp_refresh_t *refresh, apr_interval_time_t lifetime,
     refresh->refresh_at = refresh->next_try = now + interval;
 }
 
-void mcp_refresh_failed(mcp_refresh_t *refresh, apr_time_t now, double random)
+/* Doubles with each failure that came before, up to most. */
+static apr_interval_time_t back_off(int failures, apr_interval_time_t most)
 {
-    apr_interval_time_t min = refresh->conf->min, delay = FIRST_RETRY;
-    int i;
+    apr_interval_time_t delay = FIRST_RETRY;
 
-    min = !refresh->loaded && min > EMPTY_RETRY_MAX ? EMPTY_RETRY_MAX : min;
-
-    for (i = 0; i < refresh->failures && delay < min; i++) {
+    while (failures-- > 0 && delay < most) {
         delay *= 2;
     }
-    delay = delay < min ? delay : min;
-    refresh->failures += refresh->failures < INT_MAX;
-    refresh->next_try = now + delay - delay / 5 + share(delay, 0.4, random);
+    return delay < most ? delay : most;
+}
+
+void mcp_refresh_failed(mcp_refresh_t *refresh, const mcp_refresh_conf_t *conf, apr_time_t now, double random)
+{
+    apr_interval_time_t delay, most = conf->min;
+    int before = refresh->failures;
+
+    refresh->failures += before < INT_MAX;
+    if (!mcp_refresh_usable(refresh, conf, now) && most > UNUSABLE_RETRY_MAX) {
+        most = UNUSABLE_RETRY_MAX;
+    }
+    delay = back_off(before, most);
+    delay += share(delay, 0.4, random) - delay / 5;
+    /* A stale set does not expire while nobody tries. late + delay does not overflow where max_stale - late might. */
+    if (mcp_refresh_state(refresh, conf, now) == MCP_REFRESH_STALE &&
+        now - refresh->refresh_at + delay > conf->max_stale) {
+        delay = conf->max_stale - (now - refresh->refresh_at);
+    }
+    refresh->next_try = now + delay;
 }
 
 /* One directive of a Cache-Control field (RFC 9111 section 5.2), the value without quotes. */

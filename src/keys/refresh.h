@@ -18,8 +18,8 @@ typedef struct mcp_refresh_conf_t {
     apr_interval_time_t max_stale; /* how long a set serves after it should have been refreshed; 0: not at all */
 } mcp_refresh_conf_t;
 
+/* Plain data: it lies in memory that processes share. */
 typedef struct mcp_refresh_t {
-    const mcp_refresh_conf_t *conf;
     int loaded;            /* is there a set */
     int failures;          /* in a row since the last success */
     apr_time_t loaded_at;  /* last success */
@@ -27,22 +27,29 @@ typedef struct mcp_refresh_t {
     apr_time_t next_try;   /* when to fetch next */
 } mcp_refresh_t;
 
-/* No set yet, due immediately. conf must outlive the state. */
-void mcp_refresh_init(mcp_refresh_t *refresh, const mcp_refresh_conf_t *conf, apr_time_t now);
+/* No set yet, due immediately. */
+void mcp_refresh_init(mcp_refresh_t *refresh, apr_time_t now);
 
-mcp_refresh_state_t mcp_refresh_state(const mcp_refresh_t *refresh, apr_time_t now);
-int mcp_refresh_due(const mcp_refresh_t *refresh, apr_time_t now);    /* fetch now? */
-int mcp_refresh_usable(const mcp_refresh_t *refresh, apr_time_t now); /* may tokens be verified with the set? */
-const char *mcp_refresh_name(mcp_refresh_state_t state);              /* for logs: "fresh" … */
+/* A set of an earlier run is there, loaded at loaded_at (which may be negative: before the clock began); a fetch is due
+ * immediately. */
+void mcp_refresh_restored(mcp_refresh_t *refresh, apr_time_t loaded_at, apr_time_t refresh_at, apr_time_t now);
 
-/* A good set came. lifetime: what the answer's caching headers allow (mcp_refresh_lifetime), -1 for nothing said. The
- * next fetch is at lifetime held within min and max, max without a lifetime, earlier by up to a tenth at random so
- * that servers do not fetch in step (never below min). */
-void mcp_refresh_succeeded(mcp_refresh_t *refresh, apr_interval_time_t lifetime, apr_time_t now, double random);
+mcp_refresh_state_t mcp_refresh_state(const mcp_refresh_t *refresh, const mcp_refresh_conf_t *conf, apr_time_t now);
+int mcp_refresh_due(const mcp_refresh_t *refresh, apr_time_t now); /* fetch now? */
+/* May tokens be verified with the set? */
+int mcp_refresh_usable(const mcp_refresh_t *refresh, const mcp_refresh_conf_t *conf, apr_time_t now);
+const char *mcp_refresh_name(mcp_refresh_state_t state); /* for logs: "fresh" … */
 
-/* No good set came. Next try after 1 s, doubling with each failure in a row up to min (without any set yet: to 3 s at
- * most), give or take a fifth at random; the last good set and refresh_at stay as they are. */
-void mcp_refresh_failed(mcp_refresh_t *refresh, apr_time_t now, double random);
+/* A good set came, or word that it is unchanged. lifetime: what the answer's caching headers allow (mcp_refresh_lifetime),
+ * -1 for nothing said. The next fetch is at lifetime held within min and max, max without a lifetime, earlier by up to a
+ * tenth at random so that servers do not fetch in step (never below min). */
+void mcp_refresh_succeeded(mcp_refresh_t *refresh, const mcp_refresh_conf_t *conf, apr_interval_time_t lifetime,
+                           apr_time_t now, double random);
+
+/* No good set came. Next try after 1 s, doubling with each failure in a row up to min (to 3 s at most while no set is
+ * usable, for then nothing can be answered), give or take a fifth at random, and once more at the moment when a stale set
+ * expires if that comes first; the last good set and refresh_at stay as they are. */
+void mcp_refresh_failed(mcp_refresh_t *refresh, const mcp_refresh_conf_t *conf, apr_time_t now, double random);
 
 /* Freshness lifetime of an answer (RFC 9111 section 4.2.1) in microseconds, from its Cache-Control, Expires and Date
  * (each may be NULL): no-store, no-cache and max-age=0 give 0; max-age wins over Expires; Expires counts from Date, or

@@ -2,6 +2,7 @@
 
 #include <apr_lib.h>
 #include <apr_strings.h>
+#include <apr_tables.h>
 #include <arpa/inet.h>
 #include <curl/curl.h>
 #include <netinet/in.h>
@@ -22,9 +23,10 @@ typedef struct exchange_t {
     char *body;           /* malloc */
     apr_size_t len, room; /* of body */
     apr_size_t header_bytes;
-    int headers_done;     /* lines behind the empty one are trailers */
-    int only_loopback;    /* connect to nothing else */
-    apr_status_t refused; /* why a callback ended the exchange */
+    apr_array_header_t *controls; /* values of Cache-Control; joined once, as copying at each line would be quadratic */
+    int headers_done;             /* lines behind the empty one are trailers */
+    int only_loopback;            /* connect to nothing else */
+    apr_status_t refused;         /* why a callback ended the exchange */
     const char *reason;
     apr_pool_t *p;
 } exchange_t;
@@ -98,13 +100,14 @@ static void take_first(const char **pfield, const char *value)
     *pfield = *pfield ? *pfield : value;
 }
 
-static void take_header(mcp_http_response_t *response, const char *line, apr_size_t len, apr_pool_t *p)
+static void take_header(exchange_t *exchange, const char *line, apr_size_t len, apr_pool_t *p)
 {
+    mcp_http_response_t *response = exchange->response;
     const char *control = value_of(line, len, "Cache-Control", p);
 
     if (control) {
-        response->cache_control =
-            response->cache_control ? apr_pstrcat(p, response->cache_control, ", ", control, NULL) : control;
+        control = exchange->controls->nelts ? apr_pstrcat(p, " ", control, NULL) : control;
+        APR_ARRAY_PUSH(exchange->controls, const char *) = control;
         return;
     }
     take_first(&response->content_type, value_of(line, len, "Content-Type", p));
@@ -126,13 +129,14 @@ static size_t on_header(char *line, size_t size, size_t count, void *baton)
     if (len >= 5 && !strncmp(line, "HTTP/", 5)) {
         /* Interim answers (1xx) come first and do not count. */
         memset(exchange->response, 0, sizeof(*exchange->response));
+        apr_array_clear(exchange->controls);
         exchange->headers_done = 0;
     }
     else if (len <= 2 && (*line == '\r' || *line == '\n')) {
         exchange->headers_done = 1;
     }
     else if (!exchange->headers_done) {
-        take_header(exchange->response, line, len, exchange->p);
+        take_header(exchange, line, len, exchange->p);
     }
     return len;
 }
@@ -318,6 +322,9 @@ static apr_status_t finish(CURL *curl, exchange_t *exchange, CURLcode code)
     if (!exchange->headers_done) {
         return refuse(exchange, APR_EGENERAL, "the header breaks off");
     }
+    if (exchange->controls->nelts) {
+        response->cache_control = apr_array_pstrcat(exchange->p, exchange->controls, ',');
+    }
     response->status = (int)status;
     response->len = exchange->len;
     response->body = exchange->len ? apr_pmemdup(exchange->p, exchange->body, exchange->len) : "";
@@ -369,6 +376,7 @@ static apr_status_t get(mcp_http_response_t **presponse, const char **perror, co
         return APR_TIMEUP;
     }
     exchange.response = apr_pcalloc(p, sizeof(*exchange.response));
+    exchange.controls = apr_array_make(p, 4, sizeof(const char *));
     rv = fetch(&exchange);
     *presponse = rv == APR_SUCCESS ? exchange.response : NULL;
     *perror = exchange.reason;

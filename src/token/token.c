@@ -40,20 +40,22 @@ static int type_of(const char *typ)
     return !strcmp(typ, "jwt") ? MCP_TYPE_JWT : 0;
 }
 
-static mcp_status_t signature_check(const mcp_jws_t *jws, mcp_keycache_t *keys, apr_interval_time_t wait)
+static mcp_status_t signature_check(const mcp_jws_t *jws, mcp_keycache_t *keys, mcp_token_lack_t *lack)
 {
     const mcp_jwk_t *found[MCP_LIMIT_CANDIDATES];
     mcp_status_t status = MCP_TOKEN_KEY_UNKNOWN;
-    mcp_keyset_t *set;
+    mcp_keyset_t *set = mcp_keycache_get(keys);
     int i, n;
 
-    if (mcp_keycache_get(&set, keys, wait) != APR_SUCCESS || !set) {
+    if (!set) {
         return MCP_KEYS_UNAVAILABLE;
     }
     n = mcp_keyset_find(found, MCP_LIMIT_CANDIDATES, set, jws->kid, jws->alg->alg);
     for (i = 0; i < n && status != MCP_OK; i++) {
         status = mcp_jws_verify(jws, found[i]);
     }
+    /* A key of that name which is not for this alg is the issuer's word: a newer set would not say otherwise. */
+    lack->kid = jws->kid && !mcp_keyset_has(set, jws->kid) ? jws->kid : NULL;
     mcp_keyset_release(set);
     return status;
 }
@@ -119,14 +121,33 @@ static mcp_status_t trust_check(mcp_token_t *token, const mcp_jws_t *jws, const 
     return (token->trust->types & type_of(jws->typ)) ? MCP_OK : MCP_TOKEN_TYPE;
 }
 
-mcp_status_t mcp_token_verify(mcp_token_t **ptoken, const char *token, apr_size_t len, const apr_array_header_t *trusts,
-                              apr_time_t now, apr_interval_time_t wait, apr_pool_t *p)
+/* Takes the keys as they are now. Could newer ones change the verdict? */
+static mcp_status_t keys_check(mcp_token_t *token, mcp_token_lack_t *lack, const mcp_jws_t *jws)
+{
+    mcp_keycache_t *keys = token->trust->keys;
+    mcp_token_lack_t found = { .trust = token->trust, .news = mcp_keycache_news(keys) };
+    mcp_status_t status;
+
+    /* Before the keys: a set that changes in between makes the result look old, never new. */
+    token->generation = mcp_keycache_generation(keys);
+    status = signature_check(jws, keys, &found);
+    if (lack && (status == MCP_KEYS_UNAVAILABLE || (status == MCP_TOKEN_KEY_UNKNOWN && found.kid))) {
+        *lack = found;
+    }
+    return status;
+}
+
+mcp_status_t mcp_token_verify(mcp_token_t **ptoken, mcp_token_lack_t *lack, const char *token, apr_size_t len,
+                              const apr_array_header_t *trusts, apr_time_t now, apr_pool_t *p)
 {
     mcp_token_t *result = apr_pcalloc(p, sizeof(*result));
     mcp_jws_t *jws;
     mcp_status_t status;
 
     *ptoken = NULL;
+    if (lack) {
+        memset(lack, 0, sizeof(*lack));
+    }
     status = mcp_jws_parse(&jws, token, len, p);
     if (status != MCP_OK) {
         return status;
@@ -139,10 +160,7 @@ mcp_status_t mcp_token_verify(mcp_token_t **ptoken, const char *token, apr_size_
     if (status != MCP_OK) {
         return status;
     }
-    /* Before the keys: a set that changes in between makes the result look old, never new. */
-    result->generation = mcp_keycache_generation(result->trust->keys);
-    /* Once there has been a set, waiting is for the refresher alone: what is gone now has expired. */
-    status = signature_check(jws, result->trust->keys, result->generation ? 0 : wait);
+    status = keys_check(result, lack, jws);
     if (status == MCP_OK) {
         status = claims_check(result, type_of(jws->typ) == MCP_TYPE_AT_JWT, now, p);
     }

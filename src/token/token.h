@@ -36,15 +36,22 @@ typedef struct mcp_token_t {
     apr_uint32_t generation; /* of trust->keys, read before the keys were taken */
 } mcp_token_t;
 
-/* Verifies a token of len bytes against trusts (const mcp_trust_t *). now: wall clock. wait: how long to wait for an
- * issuer's first key set, microseconds. *ptoken lives in p; on any verdict but MCP_OK it is NULL.
+/* What a token could not be judged for: newer keys might help. */
+typedef struct mcp_token_lack_t {
+    const mcp_trust_t *trust; /* whose keys; NULL: newer keys would not help */
+    const char *kid;          /* the key that the set does not have; NULL when there is no set */
+    apr_uint32_t news;        /* of trust->keys, read before the set was asked for */
+} mcp_token_lack_t;
+
+/* Verifies a token of len bytes against trusts (const mcp_trust_t *). now: wall clock. *ptoken lives in p; on any verdict but
+ * MCP_OK it is NULL, and lack (which may be NULL) says whether newer keys could change it.
  * Order: parse (MCP_TOKEN_MALFORMED, _HEADER, _CRITICAL, _ALGORITHM), payload a strict JSON object with a string iss
  * (MCP_TOKEN_CLAIMS), issuer trusted (MCP_TOKEN_ISSUER), alg allowed (MCP_TOKEN_ALGORITHM), typ accepted (MCP_TOKEN_TYPE),
  * keys (MCP_KEYS_UNAVAILABLE, MCP_TOKEN_KEY_UNKNOWN), signature (MCP_TOKEN_SIGNATURE), then the claims as token/claims.h
  * says: kind, times, audience; sub, client_id and azp must be strings when present, and where only at+jwt is accepted all
  * of sub, client_id, iat and jti must be there (RFC 9068 section 2.2) (MCP_TOKEN_CLAIMS). Without a kid
- * every key that fits the alg is tried, at most MCP_LIMIT_CANDIDATES. */
-mcp_status_t mcp_token_verify(mcp_token_t **ptoken, const char *token, apr_size_t len, const apr_array_header_t *trusts,
-                              apr_time_t now, apr_interval_time_t wait, apr_pool_t *p);
+ * every key that fits the alg is tried, at most MCP_LIMIT_CANDIDATES. Never waits. */
+mcp_status_t mcp_token_verify(mcp_token_t **ptoken, mcp_token_lack_t *lack, const char *token, apr_size_t len,
+                              const apr_array_header_t *trusts, apr_time_t now, apr_pool_t *p);
 
 #endif

@@ -127,6 +127,9 @@ static void test_private(apr_pool_t *p)
        "K10 only the public part is loaded");
     BN_free(d);
     STR_IS(jwk ? jwk->kid : NULL, "k", "its kid is kept");
+    OK(jwk && jwk->exposed, "K10 and it is noted that the private part was there");
+    jwk = parse(sign_jwk(pkey, "", p), p);
+    OK(jwk && !jwk->exposed, "K10 which is not said of others");
 }
 
 /* Members that make a good key unusable. */

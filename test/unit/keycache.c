@@ -2,11 +2,12 @@
 
 #include <openssl/evp.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/base64url.h"
+#include "base/clock.h"
 #include "tap.h"
 
 #define READERS 16
@@ -32,14 +33,6 @@ static mcp_keyset_t *parse(const char *text)
     return mcp_keyset_parse(&set, text, strlen(text)) ? NULL : set;
 }
 
-static apr_time_t monotonic_now(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return apr_time_from_sec(now.tv_sec) + now.tv_nsec / 1000;
-}
-
 static void swaps(apr_pool_t *p)
 {
     const char *a = key_set("a", p), *b = key_set("b", p);
@@ -49,30 +42,29 @@ static void swaps(apr_pool_t *p)
     OK(first != NULL, "the key set of this test is usable");
     OK(mcp_keycache_create(&cache, p) == APR_SUCCESS, "a cache is made");
     OK(mcp_keycache_generation(cache) == 0, "its generation is 0");
-    set = first;
-    OK(mcp_keycache_get(&set, cache, 0) == APR_TIMEUP && !set, "it is empty and does not wait");
+    OK(!mcp_keycache_get(cache), "it is empty");
     mcp_keycache_put(cache, NULL);
     OK(mcp_keycache_generation(cache) == 0, "emptying an empty cache changes nothing");
 
     mcp_keycache_put(cache, first);
     OK(mcp_keycache_generation(cache) == 1, "the first set makes generation 1");
-    OK(mcp_keycache_get(&held, cache, 0) == APR_SUCCESS && held == first, "it is the current one");
+    OK((held = mcp_keycache_get(cache)) == first, "it is the current one");
     mcp_keycache_put(cache, parse(a));
     OK(mcp_keycache_generation(cache) == 1, "the same bytes again keep the generation");
-    OK(mcp_keycache_get(&set, cache, 0) == APR_SUCCESS && set == first, "and the set");
+    OK((set = mcp_keycache_get(cache)) == first, "and the set");
     mcp_keycache_put(cache, set);
     OK(mcp_keycache_generation(cache) == 1, "so does the very same set");
 
     mcp_keycache_put(cache, parse(b));
     OK(mcp_keycache_generation(cache) == 2, "C04 other bytes make the next generation");
     STR_IS(mcp_keyset_at(held, 0)->kid, "a", "K12 who took the old set still has it");
-    OK(mcp_keycache_get(&set, cache, 0) == APR_SUCCESS && set != held, "others get the new one");
+    OK((set = mcp_keycache_get(cache)) && set != held, "others get the new one");
     STR_IS(mcp_keyset_at(set, 0)->kid, "b", "with its key");
     mcp_keyset_release(held);
 
     mcp_keycache_put(cache, NULL);
     OK(mcp_keycache_generation(cache) == 3, "emptying makes the next generation");
-    OK(mcp_keycache_get(&held, cache, 0) == APR_TIMEUP && !held, "and nothing can be had");
+    OK(!mcp_keycache_get(cache), "and nothing can be had");
     STR_IS(mcp_keyset_at(set, 0)->kid, "b", "but what was taken stays");
     mcp_keyset_release(set);
     mcp_keycache_put(cache, parse(b));
@@ -89,7 +81,7 @@ static void last_set(apr_pool_t *p)
     apr_pool_create(&owner, p);
     mcp_keycache_create(&cache, owner);
     mcp_keycache_put(cache, parse(key_set("a", p)));
-    mcp_keycache_get(&set, cache, 0);
+    set = mcp_keycache_get(cache);
     apr_pool_destroy(owner);
     STR_IS(mcp_keyset_at(set, 0)->kid, "a", "a set outlives its cache while somebody holds it");
     mcp_keyset_release(set);
@@ -97,52 +89,78 @@ static void last_set(apr_pool_t *p)
 
 typedef struct waiter_t {
     mcp_keycache_t *cache;
+    apr_uint32_t seen;
     apr_interval_time_t wait, took;
-    apr_status_t rv;
-    int found;
+    int news;
 } waiter_t;
 
-static void *wait_for_set(void *data)
+static void *wait_for_news(void *data)
 {
     waiter_t *waiter = data;
-    apr_time_t start = monotonic_now();
-    mcp_keyset_t *set;
+    apr_time_t start = mcp_clock_monotonic();
 
-    waiter->rv = mcp_keycache_get(&set, waiter->cache, waiter->wait);
-    waiter->took = monotonic_now() - start;
-    waiter->found = set != NULL;
-    mcp_keyset_release(set);
+    waiter->news = mcp_keycache_await(waiter->cache, waiter->seen, start + waiter->wait);
+    waiter->took = mcp_clock_monotonic() - start;
     return NULL;
+}
+
+/* Four threads wait; what they are told ends it for all of them. */
+static void waits_for(mcp_keycache_t *cache, void (*cause)(mcp_keycache_t *cache, apr_pool_t *p), const char *what,
+                      apr_pool_t *p)
+{
+    waiter_t waiters[4];
+    pthread_t threads[4];
+    int i, woken = 0, quick = 0;
+
+    for (i = 0; i < 4; i++) {
+        waiters[i] = (waiter_t){ .cache = cache, .seen = mcp_keycache_news(cache), .wait = apr_time_from_sec(60) };
+        pthread_create(&threads[i], NULL, wait_for_news, &waiters[i]);
+    }
+    usleep(50000);
+    cause(cache, p);
+    for (i = 0; i < 4; i++) {
+        pthread_join(threads[i], NULL);
+        woken += waiters[i].news;
+        quick += waiters[i].took < apr_time_from_sec(30);
+    }
+    OK(woken == 4, "R06 all who wait hear of %s", what);
+    OK(quick == 4, "R06 at once");
+}
+
+static void by_put(mcp_keycache_t *cache, apr_pool_t *p)
+{
+    mcp_keycache_put(cache, parse(key_set("a", p)));
+}
+
+static void by_tell(mcp_keycache_t *cache, apr_pool_t *p)
+{
+    mcp_keycache_tell(cache);
 }
 
 static void waits(apr_pool_t *p)
 {
-    waiter_t waiters[4], alone = { .wait = apr_time_from_msec(150) };
+    waiter_t alone = { .wait = apr_time_from_msec(150) };
+    const char *text = key_set("b", p);
     mcp_keycache_t *cache;
-    pthread_t threads[4];
-    int i, woken = 0, quick = 0;
+    apr_uint32_t seen;
 
     mcp_keycache_create(&cache, p);
     alone.cache = cache;
-    wait_for_set(&alone);
-    OK(alone.rv == APR_TIMEUP && !alone.found, "a wait for the first set ends without one");
-    OK(alone.took >= apr_time_from_msec(145) && alone.took < apr_time_from_sec(5), "R03 when its time is over");
+    wait_for_news(&alone);
+    OK(!alone.news, "without news a wait is in vain");
+    OK(alone.took >= apr_time_from_msec(145) && alone.took < apr_time_from_sec(5),
+       "R03 and ends when its time is over");
+    OK(!mcp_keycache_await(cache, 0, mcp_clock_monotonic() - 1), "a time that is past is over at once");
 
-    for (i = 0; i < 4; i++) {
-        waiters[i] = (waiter_t){ .cache = cache, .wait = apr_time_from_sec(60) };
-        pthread_create(&threads[i], NULL, wait_for_set, &waiters[i]);
-    }
-    usleep(100000);
-    mcp_keycache_put(cache, NULL); /* no reason to wake up */
-    usleep(50000);
-    mcp_keycache_put(cache, parse(key_set("a", p)));
-    for (i = 0; i < 4; i++) {
-        pthread_join(threads[i], NULL);
-        woken += waiters[i].rv == APR_SUCCESS && waiters[i].found;
-        quick += waiters[i].took < apr_time_from_sec(30);
-    }
-    OK(woken == 4, "R06 all who wait for the first set get it");
-    OK(quick == 4, "R06 as soon as it is there");
+    waits_for(cache, by_put, "a set", p);
+    waits_for(cache, by_tell, "a fetch that ended", p);
+
+    seen = mcp_keycache_news(cache);
+    mcp_keycache_put(cache, parse(text));
+    OK(mcp_keycache_await(cache, seen, 0), "R06 what came before the wait began is not missed");
+    seen = mcp_keycache_news(cache);
+    mcp_keycache_put(cache, parse(text));
+    OK(mcp_keycache_news(cache) == seen, "the same bytes again are no news");
 }
 
 typedef struct race_t {
@@ -163,8 +181,9 @@ static void *read_sets(void *data)
         mcp_keyset_t *set;
         const mcp_jwk_t *found[2];
 
-        if (mcp_keycache_get(&set, race->cache, apr_time_from_sec(60)) != APR_SUCCESS) {
-            wrong++;
+        set = mcp_keycache_get(race->cache);
+        if (!set) { /* emptied in between, or not filled yet */
+            sched_yield();
             continue;
         }
         wrong += generation < last;

@@ -2,7 +2,7 @@
 
 #include "tap.h"
 
-#define SEC(n) apr_time_from_sec((apr_int64_t)(n))
+#define SEC(n) ((apr_time_t)((n)*APR_USEC_PER_SEC))
 #define START SEC(1000)
 #define NEVER 0.0 /* random: no jitter in a success, the earliest try in a failure */
 #define MOST 0.999999
@@ -20,36 +20,37 @@ static void states(void)
 {
     mcp_refresh_t refresh;
 
-    mcp_refresh_init(&refresh, &usual, START);
-    OK(mcp_refresh_state(&refresh, START) == MCP_REFRESH_EMPTY, "without a set: empty");
-    OK(!mcp_refresh_usable(&refresh, START), "empty is not usable");
+    mcp_refresh_init(&refresh, START);
+    OK(mcp_refresh_state(&refresh, &usual, START) == MCP_REFRESH_EMPTY, "without a set: empty");
+    OK(!mcp_refresh_usable(&refresh, &usual, START), "empty is not usable");
     OK(mcp_refresh_due(&refresh, START), "R01 the first fetch is due at once");
-    mcp_refresh_failed(&refresh, START, MIDDLE);
-    OK(mcp_refresh_state(&refresh, START) == MCP_REFRESH_EMPTY, "R01 a failure before the first set: still empty");
-    OK(!mcp_refresh_usable(&refresh, START + SEC(99999)), "and never usable");
+    mcp_refresh_failed(&refresh, &usual, START, MIDDLE);
+    OK(mcp_refresh_state(&refresh, &usual, START) == MCP_REFRESH_EMPTY,
+       "R01 a failure before the first set: still empty");
+    OK(!mcp_refresh_usable(&refresh, &usual, START + SEC(99999)), "and never usable");
 
-    mcp_refresh_succeeded(&refresh, SEC(600), START, NEVER);
-    OK(mcp_refresh_state(&refresh, START) == MCP_REFRESH_FRESH, "after a success: fresh");
+    mcp_refresh_succeeded(&refresh, &usual, SEC(600), START, NEVER);
+    OK(mcp_refresh_state(&refresh, &usual, START) == MCP_REFRESH_FRESH, "after a success: fresh");
     OK(refresh.loaded && refresh.loaded_at == START && refresh.refresh_at == START + SEC(600), "its times are kept");
-    OK(mcp_refresh_state(&refresh, START + SEC(600) - 1) == MCP_REFRESH_FRESH, "fresh to the last microsecond");
+    OK(mcp_refresh_state(&refresh, &usual, START + SEC(600) - 1) == MCP_REFRESH_FRESH, "fresh to the last microsecond");
     OK(!mcp_refresh_due(&refresh, START + SEC(600) - 1), "and nothing is due");
-    OK(mcp_refresh_state(&refresh, START + SEC(600)) == MCP_REFRESH_DUE, "then due");
+    OK(mcp_refresh_state(&refresh, &usual, START + SEC(600)) == MCP_REFRESH_DUE, "then due");
     OK(mcp_refresh_due(&refresh, START + SEC(600)), "and a fetch is due");
-    OK(mcp_refresh_usable(&refresh, START + SEC(610)), "R05 a set that is being refreshed is usable");
+    OK(mcp_refresh_usable(&refresh, &usual, START + SEC(610)), "R05 a set that is being refreshed is usable");
 
-    mcp_refresh_failed(&refresh, START + SEC(610), MIDDLE);
-    OK(mcp_refresh_state(&refresh, START + SEC(610)) == MCP_REFRESH_STALE, "R02 a failed refresh: stale");
-    OK(mcp_refresh_usable(&refresh, START + SEC(610)), "R02 stale is usable");
+    mcp_refresh_failed(&refresh, &usual, START + SEC(610), MIDDLE);
+    OK(mcp_refresh_state(&refresh, &usual, START + SEC(610)) == MCP_REFRESH_STALE, "R02 a failed refresh: stale");
+    OK(mcp_refresh_usable(&refresh, &usual, START + SEC(610)), "R02 stale is usable");
     OK(refresh.loaded_at == START && refresh.refresh_at == START + SEC(600),
        "R04 a failure leaves the set's times alone");
-    OK(mcp_refresh_usable(&refresh, START + SEC(600) + SEC(86400) - 1), "R02 until max_stale is over");
-    OK(!mcp_refresh_usable(&refresh, START + SEC(600) + SEC(86400)), "KEY-6 and not at its end");
-    OK(mcp_refresh_state(&refresh, START + SEC(600) + SEC(86400)) == MCP_REFRESH_EXPIRED, "then expired");
-    mcp_refresh_failed(&refresh, START + SEC(700) + SEC(86400), MIDDLE);
-    OK(!mcp_refresh_usable(&refresh, START + SEC(700) + SEC(86400)), "another failure does not revive it");
+    OK(mcp_refresh_usable(&refresh, &usual, START + SEC(600) + SEC(86400) - 1), "R02 until max_stale is over");
+    OK(!mcp_refresh_usable(&refresh, &usual, START + SEC(600) + SEC(86400)), "KEY-6 and not at its end");
+    OK(mcp_refresh_state(&refresh, &usual, START + SEC(600) + SEC(86400)) == MCP_REFRESH_EXPIRED, "then expired");
+    mcp_refresh_failed(&refresh, &usual, START + SEC(700) + SEC(86400), MIDDLE);
+    OK(!mcp_refresh_usable(&refresh, &usual, START + SEC(700) + SEC(86400)), "another failure does not revive it");
 
-    mcp_refresh_succeeded(&refresh, -1, START + SEC(90000), NEVER);
-    OK(mcp_refresh_state(&refresh, START + SEC(90000)) == MCP_REFRESH_FRESH, "a success ends expiry");
+    mcp_refresh_succeeded(&refresh, &usual, -1, START + SEC(90000), NEVER);
+    OK(mcp_refresh_state(&refresh, &usual, START + SEC(90000)) == MCP_REFRESH_FRESH, "a success ends expiry");
     OK(refresh.failures == 0, "and forgets the failures");
 }
 
@@ -57,10 +58,10 @@ static void without_outcome(void)
 {
     mcp_refresh_t refresh;
 
-    mcp_refresh_init(&refresh, &usual, START);
-    mcp_refresh_succeeded(&refresh, SEC(600), START, NEVER);
-    OK(mcp_refresh_usable(&refresh, START + SEC(600 + 86400 + 60) - 1), "a late attempt has a minute more");
-    OK(!mcp_refresh_usable(&refresh, START + SEC(600 + 86400 + 60)),
+    mcp_refresh_init(&refresh, START);
+    mcp_refresh_succeeded(&refresh, &usual, SEC(600), START, NEVER);
+    OK(mcp_refresh_usable(&refresh, &usual, START + SEC(600 + 86400 + 60) - 1), "a late attempt has a minute more");
+    OK(!mcp_refresh_usable(&refresh, &usual, START + SEC(600 + 86400 + 60)),
        "a set nobody refreshes expires without a failure");
 }
 
@@ -68,22 +69,24 @@ static void strict_states(void)
 {
     mcp_refresh_t refresh;
 
-    mcp_refresh_init(&refresh, &strict, START);
-    mcp_refresh_succeeded(&refresh, SEC(600), START, NEVER);
-    OK(mcp_refresh_usable(&refresh, START + SEC(605)), "max_stale 0: usable while the refresh runs");
-    mcp_refresh_failed(&refresh, START + SEC(605), MIDDLE);
-    OK(mcp_refresh_state(&refresh, START + SEC(605)) == MCP_REFRESH_EXPIRED,
+    mcp_refresh_init(&refresh, START);
+    mcp_refresh_succeeded(&refresh, &strict, SEC(600), START, NEVER);
+    OK(mcp_refresh_usable(&refresh, &strict, START + SEC(605)), "max_stale 0: usable while the refresh runs");
+    mcp_refresh_failed(&refresh, &strict, START + SEC(605), MIDDLE);
+    OK(mcp_refresh_state(&refresh, &strict, START + SEC(605)) == MCP_REFRESH_EXPIRED,
        "max_stale 0: expired with the first failure");
-    OK(!mcp_refresh_usable(&refresh, START + SEC(605)), "and not usable");
+    OK(!mcp_refresh_usable(&refresh, &strict, START + SEC(605)), "and not usable");
 
-    mcp_refresh_succeeded(&refresh, SEC(600), START + SEC(700), NEVER);
-    mcp_refresh_failed(&refresh, START + SEC(800), MIDDLE);
-    OK(mcp_refresh_state(&refresh, START + SEC(800)) == MCP_REFRESH_STALE, "max_stale 0: an early fetch that fails");
-    OK(mcp_refresh_usable(&refresh, START + SEC(1300) - 1), "does not end the life of a set that is not due");
-    OK(!mcp_refresh_usable(&refresh, START + SEC(1300)), "which ends when it is due");
+    mcp_refresh_succeeded(&refresh, &strict, SEC(600), START + SEC(700), NEVER);
+    mcp_refresh_failed(&refresh, &strict, START + SEC(800), MIDDLE);
+    OK(mcp_refresh_state(&refresh, &strict, START + SEC(800)) == MCP_REFRESH_STALE,
+       "max_stale 0: an early fetch that fails");
+    OK(mcp_refresh_usable(&refresh, &strict, START + SEC(1300) - 1), "does not end the life of a set that is not due");
+    OK(!mcp_refresh_usable(&refresh, &strict, START + SEC(1300)), "which ends when it is due");
 
-    mcp_refresh_succeeded(&refresh, SEC(600), START + SEC(2000), NEVER);
-    OK(!mcp_refresh_usable(&refresh, START + SEC(2660)), "max_stale 0: a minute without an outcome expires it too");
+    mcp_refresh_succeeded(&refresh, &strict, SEC(600), START + SEC(2000), NEVER);
+    OK(!mcp_refresh_usable(&refresh, &strict, START + SEC(2660)),
+       "max_stale 0: a minute without an outcome expires it too");
 }
 
 static void names(void)
@@ -100,8 +103,8 @@ static apr_interval_time_t interval(apr_interval_time_t lifetime, double random)
 {
     mcp_refresh_t refresh;
 
-    mcp_refresh_init(&refresh, &usual, 0);
-    mcp_refresh_succeeded(&refresh, lifetime, START, random);
+    mcp_refresh_init(&refresh, 0);
+    mcp_refresh_succeeded(&refresh, &usual, lifetime, START, random);
     return refresh.next_try == refresh.refresh_at ? refresh.next_try - START : -1;
 }
 
@@ -121,9 +124,10 @@ static void intervals(void)
     OK(interval(SEC(3600), 1e300) == SEC(3600) && interval(SEC(3600), 0.0 / 0.0) == SEC(3600), "however far");
 }
 
-static apr_interval_time_t delay(mcp_refresh_t *refresh, apr_time_t now, double random)
+/* One more failure. */
+static apr_interval_time_t delay(mcp_refresh_t *refresh, const mcp_refresh_conf_t *conf, apr_time_t now, double random)
 {
-    mcp_refresh_failed(refresh, now, random);
+    mcp_refresh_failed(refresh, conf, now, random);
     return refresh->next_try - now;
 }
 
@@ -134,31 +138,34 @@ static void back_off(void)
     mcp_refresh_t refresh;
     int i;
 
-    mcp_refresh_init(&refresh, &usual, START);
+    mcp_refresh_init(&refresh, START);
     for (i = 0; i < 5; i++) {
-        OK(delay(&refresh, START, MIDDLE) == SEC(i < 2 ? i + 1 : 3), "R01 without any set, failure %d in a row", i + 1);
+        OK(delay(&refresh, &usual, START, MIDDLE) == SEC(i < 2 ? i + 1 : 3), "R01 without any set, failure %d in a row",
+           i + 1);
     }
-    mcp_refresh_succeeded(&refresh, -1, START, NEVER);
+    mcp_refresh_succeeded(&refresh, &usual, -1, START, NEVER);
     for (i = 0; i < (int)(sizeof(wanted) / sizeof(wanted[0])); i++) {
-        OK(delay(&refresh, START, MIDDLE) == SEC(wanted[i]), "R04 failure %d in a row: next try after %d s", i + 1,
-           wanted[i]);
+        OK(delay(&refresh, &usual, START, MIDDLE) == SEC(wanted[i]), "R04 failure %d in a row: next try after %d s",
+           i + 1, wanted[i]);
     }
     for (i = 0; i < 100000; i++) {
-        mcp_refresh_failed(&refresh, START, MIDDLE);
+        mcp_refresh_failed(&refresh, &usual, START, MIDDLE);
     }
     OK(refresh.next_try == START + SEC(300), "the delay stays there");
     refresh.failures = 0x7fffffff;
-    OK(delay(&refresh, START, MIDDLE) == SEC(300) && refresh.failures == 0x7fffffff, "also when the count is full");
-    OK(delay(&refresh, START, NEVER) == SEC(240), "a fifth less at least");
-    OK(delay(&refresh, START, MOST) > SEC(359) && delay(&refresh, START, MOST) < SEC(360), "a fifth more at most");
-    OK(delay(&refresh, START, 7.0) == SEC(240), "a random number out of range is none");
+    OK(delay(&refresh, &usual, START, MIDDLE) == SEC(300) && refresh.failures == 0x7fffffff,
+       "also when the count is full");
+    OK(delay(&refresh, &usual, START, NEVER) == SEC(240), "a fifth less at least");
+    OK(delay(&refresh, &usual, START, MOST) > SEC(359) && delay(&refresh, &usual, START, MOST) < SEC(360),
+       "a fifth more at most");
+    OK(delay(&refresh, &usual, START, 7.0) == SEC(240), "a random number out of range is none");
 
-    mcp_refresh_succeeded(&refresh, -1, START, NEVER);
-    OK(delay(&refresh, START, MIDDLE) == SEC(1), "a success starts it anew");
+    mcp_refresh_succeeded(&refresh, &usual, -1, START, NEVER);
+    OK(delay(&refresh, &usual, START, MIDDLE) == SEC(1), "a success starts it anew");
     OK(!mcp_refresh_due(&refresh, START + SEC(1) - 1) && mcp_refresh_due(&refresh, START + SEC(1)),
        "due after the delay");
-    mcp_refresh_init(&refresh, &quick, START);
-    OK(delay(&refresh, START, MIDDLE) == apr_time_from_msec(50), "a min below a second bounds the first delay");
+    mcp_refresh_init(&refresh, START);
+    OK(delay(&refresh, &quick, START, MIDDLE) == apr_time_from_msec(50), "a min below a second bounds the first delay");
 }
 
 static void far_times(void)
@@ -167,11 +174,132 @@ static void far_times(void)
     apr_time_t late = SEC(APR_INT64_C(4102444800)); /* 2100 */
     mcp_refresh_t refresh;
 
-    mcp_refresh_init(&refresh, &endless, late);
-    mcp_refresh_succeeded(&refresh, SEC(600), late, NEVER);
-    mcp_refresh_failed(&refresh, late + SEC(700), MIDDLE);
-    OK(mcp_refresh_usable(&refresh, late + SEC(900000)),
+    mcp_refresh_init(&refresh, late);
+    mcp_refresh_succeeded(&refresh, &endless, SEC(600), late, NEVER);
+    mcp_refresh_failed(&refresh, &endless, late + SEC(700), MIDDLE);
+    OK(mcp_refresh_usable(&refresh, &endless, late + SEC(900000)),
        "R15 times beyond 2038 and an endless max_stale do not overflow");
+    mcp_refresh_failed(&refresh, &endless, late + SEC(599), MIDDLE);
+    OK(refresh.next_try == late + SEC(601), "nor do they when the next try is bounded by it");
+}
+
+/* A set that was loaded at START and is due after ten minutes; fails from then on. */
+static void stale_since(mcp_refresh_t *refresh, const mcp_refresh_conf_t *conf, int failures)
+{
+    mcp_refresh_init(refresh, START);
+    mcp_refresh_succeeded(refresh, conf, SEC(600), START, NEVER);
+    while (failures-- > 0) {
+        mcp_refresh_failed(refresh, conf, START + SEC(600), MIDDLE);
+    }
+}
+
+static void expiry(void)
+{
+    static const mcp_refresh_conf_t hour = { SEC(300), SEC(3600), SEC(3600) };
+    static const mcp_refresh_conf_t quick = { SEC(2), SEC(4), SEC(3600) };
+    static const mcp_refresh_conf_t brief = { SEC(300), SEC(3600), 1 };
+    const apr_time_t end = START + SEC(600 + 3600);
+    mcp_refresh_t refresh;
+
+    stale_since(&refresh, &hour, 12);
+    OK(delay(&refresh, &hour, end - SEC(300), MIDDLE) == SEC(300), "R02 a stale set: the usual delay up to its end");
+    OK(delay(&refresh, &hour, end - SEC(300) + 1, MIDDLE) == SEC(300) - 1, "R02 and never beyond it");
+    OK(refresh.next_try == end && mcp_refresh_state(&refresh, &hour, end) == MCP_REFRESH_EXPIRED,
+       "R02 but at that very moment");
+    OK(delay(&refresh, &hour, end - 1, MOST) == 1, "R02 to the microsecond, whatever the random number");
+    OK(delay(&refresh, &hour, end - SEC(241), NEVER) == SEC(240), "an earlier try stays as it is");
+
+    OK(delay(&refresh, &hour, end, MIDDLE) == SEC(3), "R01 once it has expired: 3 s however many failures there were");
+    OK(delay(&refresh, &hour, end, NEVER) == SEC(3) - SEC(3) / 5 && delay(&refresh, &hour, end, MOST) < SEC(3.6),
+       "R01 give or take a fifth");
+    OK(delay(&refresh, &hour, end + SEC(86400), MIDDLE) == SEC(3), "R01 and a day later too");
+    OK(refresh.loaded && refresh.refresh_at == START + SEC(600), "the expired set's times are kept");
+    OK(delay(&refresh, &quick, end, MIDDLE) == SEC(2), "a smaller min bounds it still");
+    mcp_refresh_succeeded(&refresh, &hour, SEC(600), end, NEVER);
+    OK(delay(&refresh, &hour, end, MIDDLE) == SEC(1) && delay(&refresh, &hour, end, MIDDLE) == SEC(2) &&
+           delay(&refresh, &hour, end, MIDDLE) == SEC(4),
+       "a success gives the slow back-off again");
+
+    stale_since(&refresh, &strict, 0);
+    OK(delay(&refresh, &strict, START + SEC(599), MIDDLE) == SEC(1), "max_stale 0: a failure before it is due");
+    OK(delay(&refresh, &strict, START + SEC(599), MIDDLE) == SEC(1), "R02 the next try is when it is due");
+    OK(delay(&refresh, &strict, START + SEC(600), MIDDLE) == SEC(3), "max_stale 0: 3 s at most from then on");
+    stale_since(&refresh, &brief, 0);
+    OK(delay(&refresh, &brief, START + SEC(600), MIDDLE) == 1 && mcp_refresh_usable(&refresh, &brief, START + SEC(600)),
+       "max_stale of a microsecond is one");
+    OK(!mcp_refresh_usable(&refresh, &brief, START + SEC(600) + 1), "and no more");
+}
+
+static void restored(void)
+{
+    mcp_refresh_t refresh;
+
+    memset(&refresh, 0xff, sizeof(refresh));
+    mcp_refresh_restored(&refresh, -SEC(500), SEC(100), SEC(3));
+    OK(refresh.loaded && refresh.failures == 0 && refresh.loaded_at == -SEC(500) && refresh.refresh_at == SEC(100),
+       "R01 a set of before the clock began keeps its times");
+    OK(mcp_refresh_due(&refresh, SEC(3)) && !mcp_refresh_due(&refresh, SEC(3) - 1), "and a fetch is due at once");
+    OK(mcp_refresh_state(&refresh, &usual, SEC(3)) == MCP_REFRESH_FRESH && mcp_refresh_usable(&refresh, &usual, SEC(3)),
+       "R01 it serves");
+    mcp_refresh_failed(&refresh, &usual, SEC(4), MIDDLE);
+    OK(mcp_refresh_state(&refresh, &usual, SEC(4)) == MCP_REFRESH_STALE && refresh.next_try == SEC(5),
+       "R01 the authorization server is down: stale, with back-off");
+    OK(mcp_refresh_usable(&refresh, &usual, SEC(86500) - 1) && !mcp_refresh_usable(&refresh, &usual, SEC(86500)),
+       "R02 until max_stale after it should have been refreshed, not after the start");
+
+    mcp_refresh_restored(&refresh, -SEC(90000), -SEC(86400) + SEC(10), SEC(3));
+    OK(mcp_refresh_state(&refresh, &usual, SEC(3)) == MCP_REFRESH_DUE, "one that was due before the clock began");
+    mcp_refresh_failed(&refresh, &usual, SEC(9.5), MIDDLE);
+    OK(mcp_refresh_usable(&refresh, &usual, SEC(10) - 1) && refresh.next_try == SEC(10), "R02 serves to its end");
+    mcp_refresh_failed(&refresh, &usual, SEC(10), MIDDLE);
+    OK(!mcp_refresh_usable(&refresh, &usual, SEC(10)), "R02 and no longer");
+
+    mcp_refresh_restored(&refresh, -SEC(200000), -SEC(190000), SEC(3));
+    OK(mcp_refresh_state(&refresh, &usual, SEC(3)) == MCP_REFRESH_EXPIRED && mcp_refresh_due(&refresh, SEC(3)),
+       "one that is too old is not used, only replaced");
+    OK(delay(&refresh, &usual, SEC(3), MIDDLE) == SEC(1) && delay(&refresh, &usual, SEC(3), MIDDLE) == SEC(2) &&
+           delay(&refresh, &usual, SEC(3), MIDDLE) == SEC(3),
+       "R01 soon");
+    mcp_refresh_restored(&refresh, -SEC(10), -SEC(5), SEC(3));
+    mcp_refresh_failed(&refresh, &strict, SEC(3), MIDDLE);
+    OK(!mcp_refresh_usable(&refresh, &strict, SEC(3)),
+       "max_stale 0: a set that is due and cannot be fetched is not used");
+}
+
+/* The same story told from another beginning of time; what it says is added to said. */
+static void story(apr_time_t zero, char *said, apr_size_t size)
+{
+    static const mcp_refresh_conf_t conf = { SEC(10), SEC(60), SEC(120) };
+    mcp_refresh_t refresh;
+    int i;
+
+    mcp_refresh_init(&refresh, zero);
+    said[0] = '\0';
+    for (i = 0; i < 400 && strlen(said) < size - 10; i++) {
+        apr_time_t now = zero + SEC(i);
+        if (mcp_refresh_due(&refresh, now)) {
+            if (i < 10 || (i > 60 && i < 320)) {
+                mcp_refresh_failed(&refresh, &conf, now, MIDDLE);
+            }
+            else {
+                mcp_refresh_succeeded(&refresh, &conf, SEC(i % 40), now, MIDDLE);
+            }
+            apr_snprintf(said + strlen(said), size - strlen(said), "%d%c ", i,
+                         mcp_refresh_name(mcp_refresh_state(&refresh, &conf, now))[1]);
+        }
+    }
+}
+
+static void clocks(void)
+{
+    char told[2000], again[2000];
+
+    story(0, told, sizeof(told));
+    OK(strlen(told) > 100 && strlen(told) < 1900 && strchr(told, 't') && strchr(told, 'x'), "a story of every state");
+    story(-SEC(200), again, sizeof(again));
+    STR_IS(again, told, "R15 it does not matter when the clock began");
+    story(SEC(APR_INT64_C(4102444800)), again, sizeof(again));
+    STR_IS(again, told, "R15 nor that it is 2100");
 }
 
 static void max_age(void)
@@ -266,6 +394,9 @@ static void test(apr_pool_t *p)
     intervals();
     back_off();
     far_times();
+    expiry();
+    restored();
+    clocks();
     max_age();
     bad_max_age();
     expires();

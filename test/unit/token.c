@@ -519,6 +519,49 @@ static void test_rotation(const world_t *w)
     OK(verify(&x, token) == MCP_KEYS_UNAVAILABLE, "no set any more");
 }
 
+static mcp_token_lack_t lack_of(mcp_status_t expected, const world_t *w, const char *token, const char *what)
+{
+    mcp_token_lack_t lack = { .kid = "left over", .news = 99 };
+    mcp_token_t *result;
+
+    OK(mcp_token_verify(&result, &lack, token, strlen(token), w->trusts, apr_time_from_sec(NOW), w->p) == expected,
+       "%s", what);
+    return lack;
+}
+
+/* Which verdicts could newer keys change? Everything else must not make anybody fetch. */
+static void test_lack(const world_t *w)
+{
+    world_t x = *w;
+    const char *good = sign_token(w->rsa, "RS256", head(w, "RS256", "rsa"), claims(w, ""), w->p);
+    const char *unknown = sign_token(w->rsa, "RS256", head(w, "RS256", "new"), claims(w, ""), w->p);
+    const char *other_alg = sign_token(w->rsa, "RS256", head(w, "RS256", "p256"), claims(w, ""), w->p);
+    const char *forged = sign_token(w->stranger, "RS256", head(w, "RS256", "rsa"), claims(w, ""), w->p);
+    const char *bare = sign_token(w->stranger, "RS256", "{\"alg\":\"RS256\"}", claims(w, ""), w->p);
+    const char *late = sign_token(w->rsa, "RS256", head(w, "RS256", "rsa"),
+                                  "{\"iss\":\"" ISSUER "\",\"aud\":\"" RESOURCE "\",\"exp\":1}", w->p);
+    mcp_token_lack_t lack = lack_of(MCP_TOKEN_KEY_UNKNOWN, w, unknown, "a kid that the set does not have");
+    apr_uint32_t news = lack.news;
+
+    OK(lack.trust && !strcmp(lack.trust->issuer, ISSUER), "R06 newer keys of its issuer could help");
+    STR_IS(lack.kid, "new", "R06 this one");
+    OK(!lack_of(MCP_OK, w, good, "a good token").trust, "lacks nothing");
+    OK(!lack_of(MCP_TOKEN_KEY_UNKNOWN, w, other_alg, "a kid that is there, for another alg").trust,
+       "K01 newer keys would not help");
+    OK(!lack_of(MCP_TOKEN_SIGNATURE, w, forged, "a bad signature").trust, "K01 is final");
+    OK(!lack_of(MCP_TOKEN_SIGNATURE, w, bare, "a bad signature without kid").trust, "K01 too");
+    OK(!lack_of(MCP_TOKEN_EXPIRED, w, late, "an expired token").trust, "as well");
+    OK(!lack_of(MCP_TOKEN_MALFORMED, w, "a.b", "no token").trust, "even more");
+
+    x.trusts = list_make(&x.trust, w->p);
+    x.trust.keys = cache_make(NULL, w->p);
+    lack = lack_of(MCP_KEYS_UNAVAILABLE, &x, good, "no set at all");
+    OK(lack.trust == &x.trust && !lack.kid && lack.news == mcp_keycache_news(x.trust.keys), "R01 any set could help");
+    mcp_keycache_tell(x.trust.keys);
+    lack = lack_of(MCP_KEYS_UNAVAILABLE, &x, good, "still none");
+    OK(lack.news == mcp_keycache_news(x.trust.keys) && lack.news != news + 99, "and the news are counted");
+}
+
 static void test_depth(const world_t *w)
 {
     char arrays[2 * MCP_LIMIT_JOSE_DEPTH + 1];
@@ -597,6 +640,7 @@ static void test(apr_pool_t *p)
     test_order(&w);
     test_candidates(&w);
     test_rotation(&w);
+    test_lack(&w);
     test_depth(&w);
     test_mutations(&w, w.rsa, "RS256", "rsa");
     test_mutations(&w, w.p256, "ES256", "p256");

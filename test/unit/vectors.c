@@ -279,10 +279,10 @@ static void cookbook_nesting(apr_pool_t *p)
     cookbook_output(json_object_get(json_object_get(file, "encrypt"), "output"), name, p);
     key = json_dumps(json_object_get(json_object_get(sign, "input"), "key"), 0);
     trust = trust_make("hobbiton.example", MCP_ALGS_DEFAULT, apr_psprintf(p, "{\"keys\":[%s]}", key), p);
-    OK(mcp_token_verify(&token, jws, strlen(jws), list_make(&trust, p), apr_time_from_sec(NOW), 0, p) ==
+    OK(mcp_token_verify(&token, NULL, jws, strlen(jws), list_make(&trust, p), apr_time_from_sec(NOW), p) ==
            MCP_TOKEN_EXPIRED,
        "the token inside is well signed and long expired");
-    OK(mcp_token_verify(&token, jws, strlen(jws), list_make(&trust, p), apr_time_from_sec(1300819000), 0, p) ==
+    OK(mcp_token_verify(&token, NULL, jws, strlen(jws), list_make(&trust, p), apr_time_from_sec(1300819000), p) ==
            MCP_TOKEN_AUDIENCE,
        "in its time it was for nobody");
     free(key);

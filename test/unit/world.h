@@ -84,7 +84,7 @@ static inline mcp_status_t verify_at(mcp_token_t **ptoken, const world_t *w, con
                                      apr_time_t now)
 {
     mcp_token_t *result = (mcp_token_t *)&result;
-    mcp_status_t status = mcp_token_verify(&result, token, len, w->trusts, now, 0, w->p);
+    mcp_status_t status = mcp_token_verify(&result, NULL, token, len, w->trusts, now, w->p);
 
     SIGN_MUST((status == MCP_OK) == (result != NULL));
     *ptoken = result;

@@ -1,0 +1,44 @@
+/* Fetches on demand for keys nobody knows: who may cause one, who waits for it and how long. One per issuer, in memory that
+ * all processes share; plain data, changed by atomic operations alone, so that a killed process leaves nothing locked.
+ * All times are microseconds of the monotonic clock, which is one for all processes. */
+#ifndef MCP_DEMAND_H
+#define MCP_DEMAND_H
+
+#include <apr_time.h>
+
+#define MCP_DEMAND_WAIT apr_time_from_sec(2) /* the longest anybody waits for one fetch, from its beginning */
+#define MCP_DEMAND_MISSES 1024               /* kids remembered as unknown; a power of two */
+
+typedef struct mcp_demand_t {
+    unsigned char secret[16]; /* so that nobody can choose a kid that stands for another one */
+    apr_time_t asked;         /* when the fetch was asked for that has not begun yet; 0: none */
+    apr_time_t began;         /* when the fetch that runs began; 0: none runs */
+    apr_time_t cool_until;    /* no fetch is asked for before */
+    apr_uint32_t rounds;      /* fetches that have ended */
+    apr_uint64_t misses[MCP_DEMAND_MISSES]; /* see demand.c */
+} mcp_demand_t;
+
+/* Nothing asked, nothing remembered. APR's error if there is no randomness. */
+apr_status_t mcp_demand_init(mcp_demand_t *demand);
+
+/* A token names a kid (NUL-terminated) that the current set does not have. Returns 1 and in *puntil the time until which the
+ * request may wait for a fetch that could bring it: one that runs or has been asked for, else one that is asked for now.
+ * Returns 0 when nothing can be hoped for: that fetch is late by MCP_DEMAND_WAIT, the cool-down is not over, or the kid
+ * is remembered as unknown. */
+int mcp_demand_ask(mcp_demand_t *demand, const char *kid, apr_time_t now, apr_time_t *puntil);
+
+/* A request has waited for kid in vain. It is remembered for cooldown; each time it is missed again after that for twice
+ * as long as before, up to longest (or cooldown if that is longer). Bounded: a newer kid may take the place of an older. */
+void mcp_demand_missed(mcp_demand_t *demand, const char *kid, apr_time_t now, apr_interval_time_t cooldown,
+                       apr_interval_time_t longest);
+
+/* For the one who fetches. Is a fetch asked for? It begins (which starts the cool-down if it was asked for, and returns
+ * whether it was); it has ended, whatever came of it. A new fetcher calls ended first: the one before may have been killed. */
+int mcp_demand_pending(const mcp_demand_t *demand);
+int mcp_demand_began(mcp_demand_t *demand, apr_time_t now, apr_interval_time_t cooldown);
+void mcp_demand_ended(mcp_demand_t *demand);
+
+/* Counts the fetches that have ended. */
+apr_uint32_t mcp_demand_rounds(const mcp_demand_t *demand);
+
+#endif
