@@ -39,8 +39,7 @@ static int url_may_call(const char *text, int allow_http, mcp_url_t *url, apr_po
 static const char *file_read(mcp_issuer_t *issuer, apr_pool_t *p)
 {
     mcp_keysource_answer_t answer;
-    const char *error =
-        mcp_keysource_fetch(&answer, &issuer->source, NULL, NULL, NULL, NULL, NULL, apr_time_now(), p);
+    const char *error = mcp_keysource_fetch(&answer, &issuer->source, NULL, NULL, NULL, NULL, NULL, apr_time_now(), p);
 
     issuer->initial = answer.set;
     return error ? apr_psprintf(p, "McpOAuthJwks %s: %s; write the path of a readable JWK Set (RFC 7517)",

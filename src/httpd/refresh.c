@@ -184,7 +184,9 @@ static void attempt(const server_rec *s, mcp_issuer_t *issuer, int due, apr_pool
     else {
         text = take(s, &record, &answer, issuer, text);
     }
-    state_log(s, issuer, &record);
+    if (!error || due) {
+        state_log(s, issuer, &record);
+    }
     publish(issuer, &record, text, ptemp);
     if (!error) {
         mcp_store_write(issuer, &record, text, s, ptemp);

@@ -10,11 +10,11 @@
 #define MCP_DEMAND_MISSES 1024               /* kids remembered as unknown; a power of two */
 
 typedef struct mcp_demand_t {
-    unsigned char secret[16]; /* so that nobody can choose a kid that stands for another one */
-    apr_time_t asked;         /* when the fetch was asked for that has not begun yet; 0: none */
-    apr_time_t began;         /* when the fetch that runs began; 0: none runs */
-    apr_time_t cool_until;    /* no fetch is asked for before */
-    apr_uint32_t rounds;      /* fetches that have ended */
+    unsigned char secret[16];               /* so that nobody can choose a kid that stands for another one */
+    apr_time_t asked;                       /* when the fetch was asked for that has not begun yet; 0: none */
+    apr_time_t began;                       /* when the fetch that runs began; 0: none runs */
+    apr_time_t cool_until;                  /* no fetch is asked for before */
+    apr_uint32_t rounds;                    /* fetches that have ended */
     apr_uint64_t misses[MCP_DEMAND_MISSES]; /* see demand.c */
 } mcp_demand_t;
 

@@ -23,11 +23,12 @@ typedef struct mcp_keysource_t {
 
 /* What one attempt brought. */
 typedef struct mcp_keysource_answer_t {
-    mcp_keyset_t *set;            /* the caller releases it; NULL when unchanged */
-    int unchanged;                /* 304: what is known still holds */
-    const char *text;             /* of the set, in p; NULL when unchanged or read from a file */
-    apr_size_t len;               /* bytes of text */
-    const char *url, *etag;       /* where it came from, and its entity tag or NULL; in p; of a 304 its own, else the known one */
+    mcp_keyset_t *set; /* the caller releases it; NULL when unchanged */
+    int unchanged;     /* 304: what is known still holds */
+    const char *text;  /* of the set, in p; NULL when unchanged or read from a file */
+    apr_size_t len;    /* bytes of text */
+    const char *url,
+        *etag; /* where it came from, and its entity tag or NULL; in p; of a 304 its own, else the known one */
     apr_interval_time_t lifetime; /* as mcp_refresh_lifetime gives it for the key set's own answer */
 } mcp_keysource_answer_t;
 

@@ -18,9 +18,9 @@
 #include "base/limits.h"
 
 /* The file IDENTITY.json is one JSON object with exactly these members, all strings but version, loaded and refreshed:
- * version, identity, issuer, url (or null), etag (or null), loaded, refreshed (integers, microseconds), keys, digest. The digest is
- * SHA-256, as hexadecimal digits, over the others in this order. An integer enters it as 8 bytes, most significant
- * first; a string as its length, in that form, and its bytes; null as the length 2^64-1. */
+ * version, identity, issuer, url (or null), etag (or null), loaded, refreshed (integers, microseconds), keys, digest.
+ * The digest is SHA-256, as hexadecimal digits, over the others in this order. An integer enters it as 8 bytes, most
+ * significant first; a string as its length, in that form, and its bytes; null as the length 2^64-1. */
 #define FORMAT_VERSION 1
 #define ABSENT (~(apr_uint64_t)0)
 
@@ -143,12 +143,11 @@ static int is_text_or_null(const char **ptext, const json_t *json)
 /* The members of the object, borrowed from it. */
 static const char *entry_unpack(mcp_keystore_entry_t *entry, const char **pdigest, json_t *json)
 {
-    const json_t *version = json_object_get(json, "version");
     json_int_t number, loaded, refreshed;
     json_t *url, *etag;
     size_t len;
 
-    if (!json_is_integer(version) || json_integer_value(version) != FORMAT_VERSION) {
+    if (json_integer_value(json_object_get(json, "version")) != FORMAT_VERSION) { /* 0 when it is none */
         return "is of an unknown version";
     }
     if (json_unpack_ex(json, NULL, JSON_STRICT, "{s:I, s:s, s:s, s:o, s:o, s:I, s:I, s:s%, s:s}", "version", &number,
@@ -339,7 +338,7 @@ static int file_replace(int dir, const char *name, const char *temp, const char 
     return 0;
 }
 
-/* One writer per process at a time: the new file is named after it, so that what a crash leaves behind stays bounded. */
+/* One writer per process at a time: the new file is named after the process, so that a crash leaves no heap of them. */
 static const char *entry_save(const mcp_keystore_t *store, const mcp_keystore_entry_t *entry, const char *data,
                               apr_size_t len, apr_pool_t *p)
 {

@@ -81,9 +81,9 @@ static void leaving(void)
     OK(mcp_waiters_enter(waiters, NOW, UNTIL) == -1, "just that one");
     mcp_waiters_leave(waiters, 1, UNTIL);
     OK(mcp_waiters_enter(waiters, NOW, UNTIL) == -1, "it is not given back with a time that is not its own");
-    mcp_waiters_leave(waiters, -1, UNTIL);
+    mcp_waiters_leave(waiters, -1, 3); /* the word before the places holds max */
     mcp_waiters_leave(waiters, 3, UNTIL);
-    OK(mcp_waiters_enter(waiters, NOW, UNTIL) == -1, "what is no place is not left");
+    OK(waiters->max == 3 && mcp_waiters_enter(waiters, NOW, UNTIL) == -1, "what is no place is not left");
     mcp_waiters_leave(waiters, 0, UNTIL);
     mcp_waiters_leave(waiters, 0, UNTIL);
     OK(fill(waiters, NOW, UNTIL) == 1, "a place left twice is one");
@@ -126,7 +126,8 @@ typedef struct crowd_t {
 
 static void hold(crowd_t *crowd, int place, int number)
 {
-    int held = __atomic_add_fetch(&crowd->held, 1, __ATOMIC_SEQ_CST), most = crowd->most;
+    int held = __atomic_add_fetch(&crowd->held, 1, __ATOMIC_SEQ_CST);
+    int most = __atomic_load_n(&crowd->most, __ATOMIC_SEQ_CST);
 
     while (held > most &&
            !__atomic_compare_exchange_n(&crowd->most, &most, held, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) {
