@@ -8,9 +8,12 @@
 
 typedef enum { HOPELESS, NEWS, TIMED_OUT, CROWDED } outcome_t;
 
-static int is_behind(const mcp_issuer_t *issuer)
+/* Is there something newer than what the verdict came from: another child has published, and this one follows within a
+ * tick, or it has followed since? */
+static int is_outdated(const mcp_issuer_t *issuer, const mcp_token_lack_t *lack)
 {
-    return mcp_keyshare_serial(&issuer->slot->keys) != __atomic_load_n(&issuer->serial, __ATOMIC_ACQUIRE);
+    return mcp_keyshare_serial(&issuer->slot->keys) != __atomic_load_n(&issuer->serial, __ATOMIC_ACQUIRE) ||
+           mcp_keycache_news(issuer->keys) != lack->news;
 }
 
 /* Until when is it worth waiting? 0: not at all. */
@@ -21,17 +24,17 @@ static apr_time_t hope(mcp_issuer_t *issuer, const mcp_token_lack_t *lack, apr_t
     if (!issuer || !issuer->slot) {
         return 0; /* a key file is not fetched */
     }
-    if (is_behind(issuer)) {
-        return deadline; /* another child has published, this one follows within a tick */
+    if (is_outdated(issuer, lack)) {
+        return deadline;
     }
-    if (lack->kid) {
-        if (!mcp_demand_ask(&issuer->slot->demand, lack->kid, now, &until)) {
-            return 0;
-        }
+    if (lack->kid && mcp_demand_ask(&issuer->slot->demand, lack->kid, now, &until)) {
         return until < deadline ? until : deadline;
     }
     /* Without any set: what is gone again has expired, and the refresher is at it. */
-    return __atomic_load_n(&issuer->had_keys, __ATOMIC_ACQUIRE) ? 0 : deadline;
+    if (!lack->kid && !__atomic_load_n(&issuer->had_keys, __ATOMIC_ACQUIRE)) {
+        return deadline;
+    }
+    return is_outdated(issuer, lack) ? deadline : 0; /* a whole fetch may have come and gone in between */
 }
 
 static outcome_t await(mcp_issuer_t *issuer, const mcp_token_lack_t *lack, apr_time_t deadline)

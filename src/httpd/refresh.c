@@ -173,7 +173,7 @@ static void attempt(const server_rec *s, mcp_issuer_t *issuer, int due, apr_pool
     error = mcp_keysource_fetch(&answer, &issuer->source, published ? record.url : NULL, published ? record.etag : NULL,
                                 mcp_http_curl(), stopping, NULL, apr_time_now(), ptemp);
     if (error && stopping(NULL)) {
-        mcp_demand_ended(&issuer->slot->demand);
+        mcp_demand_abandoned(&issuer->slot->demand, mcp_clock_monotonic(), issuer->cooldown);
         return;
     }
     text = published;
@@ -214,7 +214,7 @@ static int elected(const server_rec *s, mcp_issuer_t *issuer, apr_pool_t *ptemp)
     if (!issuer->leading && apr_proc_mutex_trylock(issuer->election) == APR_SUCCESS) {
         issuer->leading = 1;
         issuer->thread = apr_os_thread_current();
-        mcp_demand_ended(&issuer->slot->demand); /* of one that was killed while it fetched */
+        mcp_demand_abandoned(&issuer->slot->demand, mcp_clock_monotonic(), issuer->cooldown);
         publish_stored(s, issuer, ptemp);
     }
     return issuer->leading;

@@ -7,6 +7,7 @@
 #include <apr_shm.h>
 #include <apr_strings.h>
 
+#include "base/clock.h"
 #include "httpd/issuer.h"
 
 APLOG_USE_MODULE(mcp_oauth);
@@ -67,7 +68,7 @@ static int slots_count(void)
 }
 
 /* What an earlier generation knew of the same source. */
-static void slot_inherit(mcp_slot_t *slot, const retained_t *retained, apr_pool_t *ptemp)
+static void slot_inherit(mcp_slot_t *slot, const retained_t *retained, apr_interval_time_t cooldown, apr_pool_t *ptemp)
 {
     int i;
 
@@ -81,8 +82,8 @@ static void slot_inherit(mcp_slot_t *slot, const retained_t *retained, apr_pool_
                 mcp_keyshare_publish(&slot->keys, &record, text);
             }
             slot->demand = old->demand;
-            mcp_demand_ended(&slot->demand); /* what is asked for now is for the children of before */
-            slot->demand.asked = 0;
+            mcp_demand_abandoned(&slot->demand, mcp_clock_monotonic(),
+                                 cooldown); /* what runs is for children of before */
             return;
         }
     }
@@ -120,7 +121,7 @@ static apr_status_t slots_make(retained_t *retained, mcp_slot_t *slots, server_r
         issuer->slot = slots++;
         apr_cpystrn(issuer->slot->identity, issuer->identity, sizeof(issuer->slot->identity));
         rv = mcp_demand_init(&issuer->slot->demand);
-        slot_inherit(issuer->slot, retained, ptemp);
+        slot_inherit(issuer->slot, retained, issuer->cooldown, ptemp);
         if (rv == APR_SUCCESS) {
             rv = election_create(issuer, i, s, pconf);
         }

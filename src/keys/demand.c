@@ -214,6 +214,20 @@ void mcp_demand_ended(mcp_demand_t *demand)
     __atomic_add_fetch(&demand->rounds, 1, __ATOMIC_RELEASE);
 }
 
+void mcp_demand_abandoned(mcp_demand_t *demand, apr_time_t now, apr_interval_time_t cooldown)
+{
+    apr_time_t began = load(&demand->began);
+
+    if (!began) {
+        return;
+    }
+    if (load(&demand->cool_until) == began + cooldown) { /* it was asked for */
+        store(&demand->asked, now ? now : 1);
+        store(&demand->cool_until, now);
+    }
+    mcp_demand_ended(demand);
+}
+
 apr_uint32_t mcp_demand_rounds(const mcp_demand_t *demand)
 {
     return __atomic_load_n(&demand->rounds, __ATOMIC_ACQUIRE);

@@ -33,10 +33,14 @@ void mcp_demand_missed(mcp_demand_t *demand, const char *kid, apr_time_t now, ap
                        apr_interval_time_t longest);
 
 /* For the one who fetches. Is a fetch asked for? It begins (which starts the cool-down if it was asked for, and returns
- * whether it was); it has ended, whatever came of it. A new fetcher calls ended first: the one before may have been killed. */
+ * whether it was); it has ended, whatever came of it. */
 int mcp_demand_pending(const mcp_demand_t *demand);
 int mcp_demand_began(mcp_demand_t *demand, apr_time_t now, apr_interval_time_t cooldown);
 void mcp_demand_ended(mcp_demand_t *demand);
+
+/* The fetch that runs, if there is one, will have no outcome: its fetcher stops, or was killed as a new one finds. It has
+ * ended; if it was asked for, it is asked for once more, without a cool-down. cooldown: as it began with. */
+void mcp_demand_abandoned(mcp_demand_t *demand, apr_time_t now, apr_interval_time_t cooldown);
 
 /* Counts the fetches that have ended. */
 apr_uint32_t mcp_demand_rounds(const mcp_demand_t *demand);

@@ -85,6 +85,34 @@ static void unasked(void)
 }
 
 /* What a process leaves behind that is killed between two instructions. */
+/* A fetcher that stops on the way, or is found dead, must not cost the cool-down: nobody has learnt anything. */
+static void abandoned(void)
+{
+    mcp_demand_t demand;
+
+    mcp_demand_init(&demand);
+    mcp_demand_abandoned(&demand, START, COOL);
+    OK(!mcp_demand_pending(&demand) && mcp_demand_rounds(&demand) == 0, "no fetch runs: nothing to abandon");
+
+    ask(&demand, "a", START);
+    mcp_demand_abandoned(&demand, START + 1, COOL);
+    OK(mcp_demand_pending(&demand) && ask(&demand, "b", START + 1) == START + WAIT,
+       "one that was only asked for stays asked for");
+    mcp_demand_began(&demand, START + SEC(1), COOL);
+    mcp_demand_abandoned(&demand, START + SEC(4), COOL);
+    OK(mcp_demand_pending(&demand), "R13 a fetch on demand that was cut off is asked for again");
+    OK(ask(&demand, "a", START + SEC(4)) == START + SEC(4) + WAIT, "R06 R13 and waited for");
+    OK(mcp_demand_rounds(&demand) == 1, "who waited for the one cut off is told");
+    OK(mcp_demand_began(&demand, START + SEC(5), COOL) == 1, "the next one begins");
+    mcp_demand_ended(&demand);
+    OK(ask(&demand, "a", START + SEC(5)) == 0, "K01 and has its cool-down");
+
+    mcp_demand_began(&demand, START + SEC(6), COOL);
+    mcp_demand_abandoned(&demand, START + SEC(7), COOL);
+    OK(!mcp_demand_pending(&demand) && ask(&demand, "a", START + SEC(7)) == 0,
+       "K01 one of the schedule that was cut off changes no cool-down");
+}
+
 static void killed_fetcher(void)
 {
     mcp_demand_t demand;
@@ -574,6 +602,7 @@ static void test(apr_pool_t *p)
 {
     asking();
     unasked();
+    abandoned();
     killed_fetcher();
     late_asker();
     misses();
