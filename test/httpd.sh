@@ -1,6 +1,6 @@
 #!/bin/sh
 # Runs the functional suite under one MPM: test/httpd.sh event|prefork|worker [t/TEST options and test files]
-# From the environment: MODULE_SO, MCP_MINT, HTTPD, HTTPD_LIBEXECDIR, APXS, PERL, srcdir, builddir.
+# From the environment: MODULE_SO, MCP_MINT, MCP_SHIM, HTTPD, HTTPD_LIBEXECDIR, APXS, PERL, srcdir, builddir.
 # Apache::Test writes into its own tree, so the suite is copied below the build directory: this keeps VPATH builds,
 # "make distcheck" (read-only srcdir) and "make -j" working.
 set -eu
@@ -11,6 +11,8 @@ PERL=${PERL:-perl}
 [ -f "$MODULE_SO" ] || { echo "not built: $MODULE_SO"; exit 99; }
 [ -x "$MCP_MINT" ] || { echo "not built: $MCP_MINT"; exit 99; }
 case $MCP_MINT in /*) ;; *) MCP_MINT=$PWD/$MCP_MINT ;; esac
+[ -f "$MCP_SHIM" ] || { echo "not built: $MCP_SHIM"; exit 99; }
+case $MCP_SHIM in /*) ;; *) MCP_SHIM=$PWD/$MCP_SHIM ;; esac
 case $MODULE_SO in /*) ;; *) MODULE_SO=$PWD/$MODULE_SO ;; esac
 
 run=${builddir:-.}/test/run-$mpm
@@ -47,6 +49,6 @@ wanted="sed ssl slotmem_shm proxy_balancer lbmethod_byrequests proxy_wstunnel pr
 port=$((10000 + $$ % 220 * 100))
 
 cd "$run"
-MCP_MPM=$mpm MCP_AUX_PORTS=$((port + 60)); export MCP_MPM MCP_AUX_PORTS MCP_MINT
+MCP_MPM=$mpm MCP_AUX_PORTS=$((port + 60)); export MCP_MPM MCP_AUX_PORTS MCP_MINT MCP_SHIM
 exec "$PERL" t/TEST -httpd "$HTTPD" -apxs "$APXS" -httpd_conf "$run/modules.conf" \
     -port $port -maxclients 8 "$@"

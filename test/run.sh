@@ -1,11 +1,12 @@
 #!/bin/bash
-# usage: run.sh [--unit | --e2e] [--help]
+# usage: run.sh [--unit | --load | --e2e] [--help]
 #
 # Tests everything, on a fresh machine too: installs what is missing (apt-get), builds out of tree, runs "make check", then the
-# end-to-end test and the quickstart's demo. The last line is "N passed, N failed"; exit 0 only if nothing failed.
+# load test in its short form, the end-to-end test and the quickstart's demo. The last line is "N passed, N failed"; exit 0 only if nothing failed.
 # What was skipped, or could not run, counts as failed.
 #
 #   --unit   only "make check": unit tests, guards, and the Apache::Test suites
+#   --load   only the load test, in its short form (test/load.sh --long is the one for releases)
 #   --e2e    only the end-to-end test and the demo
 #
 # Everything is written below MCP_TEST_DIR (default: build in the source tree). CONFIGURE_FLAGS goes to configure.
@@ -14,11 +15,12 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 source=$(cd "$here/.." && pwd)
 . "$source/conf/quickstart/setup.sh"
 
-unit=1 e2e=1
+unit=1 load=1 e2e=1
 case ${1:-} in
     '') ;;
-    --unit) e2e='' ;;
-    --e2e) unit='' ;;
+    --unit) load='' e2e='' ;;
+    --load) unit='' e2e='' ;;
+    --e2e) unit='' load='' ;;
     -h | --help) sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//p}' "${BASH_SOURCE[0]}"; exit 0 ;;
     *) die "unknown option $1; run.sh --help lists them" ;;
 esac
@@ -116,12 +118,22 @@ make_check() {
     fi
 }
 
-end_to_end() {
+# What ends with a line of its own counts: test/load.sh, test/e2e/run.sh
+judge_run() { # judge_run WHAT LOG
     local good bad
+    read -r good bad <<<"$(sed -n '$s/^\([0-9]*\) passed, \([0-9]*\) failed$/\1 \2/p' "$2")"
+    if [ -n "${bad:-}" ]; then count "$good" "$bad" "$1"
+    else count 0 1 "$1, which did not come to its end"; fi
+}
+
+under_load() {
+    MCP_LOAD_DIR=$build/load "$here/load.sh" --module "$MODULE" </dev/null | tee "$build/load.out" | sed '$d'
+    judge_run test/load "$build/load.out"
+}
+
+end_to_end() {
     MCP_E2E_DIR=$build/e2e "$here/e2e/run.sh" --module "$MODULE" </dev/null | tee "$build/e2e.out" | sed '$d'
-    read -r good bad <<<"$(sed -n '$s/^\([0-9]*\) passed, \([0-9]*\) failed$/\1 \2/p' "$build/e2e.out")"
-    if [ -n "${bad:-}" ]; then count "$good" "$bad" "test/e2e"
-    else count 0 1 "test/e2e, which did not come to its end"; fi
+    judge_run test/e2e "$build/e2e.out"
 }
 
 demo() {
@@ -136,6 +148,7 @@ demo() {
 
 prepare
 [ -z "$unit" ] || make_check
+[ -z "$load" ] || under_load
 if [ -n "$e2e" ]; then
     end_to_end
     demo

@@ -7,6 +7,21 @@
 
 #define FLAGS (JSON_REJECT_DUPLICATES | JSON_DECODE_ANY)
 
+static void *allocate(size_t size)
+{
+    void *data = malloc(size);
+
+    if (!data) {
+        abort();
+    }
+    return data;
+}
+
+void mcp_json_init(void)
+{
+    json_set_alloc_funcs(allocate, free);
+}
+
 static int hex(char c)
 {
     if (c >= '0' && c <= '9') {

@@ -7,6 +7,11 @@
 
 #include "base/status.h"
 
+/* From now on the process ends when jansson needs memory and there is none, as APR has it end: jansson 2.14 does not notice
+ * that the buffer of a text could not grow, and goes on without a byte of it, or beyond the block. For a process that never
+ * unloads this code (a child of httpd), before it has threads. */
+void mcp_json_init(void);
+
 /* Parses len bytes of UTF-8 as exactly one JSON value of any kind. Containers may nest max_depth deep; the top-level one
  * has depth 1. The value belongs to p (json_decref by cleanup), or to the caller when p is NULL.
  * Errors, *pjson = NULL: MCP_JSON_TEXT for a NUL byte, \u0000, a byte order mark, ill-formed UTF-8, a lone surrogate;

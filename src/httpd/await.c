@@ -1,80 +1,133 @@
 #include "httpd/await.h"
 
+#include <ap_mpm.h>
+
 #include "base/clock.h"
 #include "httpd/issuer.h"
+#include "httpd/refresh.h"
 
+/* How often one who waits looks: mutexes and conditions between processes do not outlive one that is killed. */
+#define NAP apr_time_from_msec(10)
 /* Places of the dead are free again this long after their time. */
 #define SLACK apr_time_from_msec(100)
 
 typedef enum { HOPELESS, NEWS, TIMED_OUT, CROWDED } outcome_t;
 
-/* Is there something newer than what the verdict came from: another child has published, and this one follows within a
- * tick, or it has followed since? */
-static int is_outdated(const mcp_issuer_t *issuer, const mcp_token_lack_t *lack)
+/* What a verdict came from: nothing newer was published, no fetch had ended. */
+typedef struct moment_t {
+    apr_uint32_t serial, rounds;
+} moment_t;
+
+/* Connections that are kept alive belong to one process, so of its threads, too, some must stay free. */
+static struct {
+    int max, waiting;
+} process;
+
+void mcp_await_start(void)
 {
-    return mcp_keyshare_serial(&issuer->slot->keys) != __atomic_load_n(&issuer->serial, __ATOMIC_ACQUIRE) ||
-           mcp_keycache_news(issuer->keys) != lack->news;
+    int threads;
+
+    if (ap_mpm_query(AP_MPMQ_MAX_THREADS, &threads) != APR_SUCCESS || threads < 2) {
+        threads = 2; /* the one request of this process may wait */
+    }
+    process.max = threads * 3 / 4;
+    process.waiting = 0;
+}
+
+static moment_t moment_now(const mcp_issuer_t *issuer)
+{
+    /* The number of fetches first: their keys are published before they are counted. */
+    apr_uint32_t rounds = mcp_demand_rounds(&issuer->slot->demand);
+
+    return (moment_t){ .serial = mcp_keyshare_serial(&issuer->slot->keys), .rounds = rounds };
+}
+
+static int is_news(const mcp_issuer_t *issuer, moment_t seen)
+{
+    moment_t now = moment_now(issuer);
+
+    return now.serial != seen.serial || now.rounds != seen.rounds;
 }
 
 /* Until when is it worth waiting? 0: not at all. */
 static apr_time_t hope(mcp_issuer_t *issuer, const mcp_token_lack_t *lack, apr_time_t now, apr_time_t deadline)
 {
-    apr_time_t until = deadline;
+    apr_time_t until = 0, since;
 
-    if (!issuer || !issuer->slot) {
-        return 0; /* a key file is not fetched */
+    if (lack->kid) {
+        return mcp_demand_ask(&issuer->slot->demand, lack->kid, now, &until) && until > deadline ? deadline : until;
     }
-    if (is_outdated(issuer, lack)) {
-        return deadline;
+    /* Without any set the first fetch is worth waiting for. What comes later has failed before, or its set has expired:
+     * an issuer that is down must not keep workers busy. */
+    if (__atomic_load_n(&issuer->settled, __ATOMIC_ACQUIRE)) {
+        return 0;
     }
-    if (lack->kid && mcp_demand_ask(&issuer->slot->demand, lack->kid, now, &until)) {
-        return until < deadline ? until : deadline;
-    }
-    /* Without any set: what is gone again has expired, and the refresher is at it. */
-    if (!lack->kid && !__atomic_load_n(&issuer->had_keys, __ATOMIC_ACQUIRE)) {
-        return deadline;
-    }
-    return is_outdated(issuer, lack) ? deadline : 0; /* a whole fetch may have come and gone in between */
+    since = mcp_demand_since(&issuer->slot->demand);
+    return since && since + MCP_DEMAND_WAIT < deadline ? since + MCP_DEMAND_WAIT : deadline;
 }
 
-static outcome_t await(mcp_issuer_t *issuer, const mcp_token_lack_t *lack, apr_time_t deadline)
+/* With a place of this process. */
+static outcome_t await_placed(mcp_issuer_t *issuer, moment_t seen, apr_time_t now, apr_time_t until)
 {
-    apr_time_t now = mcp_clock_monotonic(), until = hope(issuer, lack, now, deadline), taken = until + SLACK;
-    int place, news;
+    int place = mcp_waiters_enter(mcp_share_waiters(), now, until + SLACK), news;
 
-    if (until <= now) {
-        return HOPELESS;
-    }
-    place = mcp_waiters_enter(mcp_share_waiters(), now, taken);
     if (place < 0) {
         return CROWDED;
     }
-    news = mcp_keycache_await(issuer->keys, lack->news, until);
-    mcp_waiters_leave(mcp_share_waiters(), place, taken);
+    while (!(news = is_news(issuer, seen)) && mcp_clock_monotonic() < until) {
+        apr_sleep(NAP);
+    }
+    mcp_waiters_leave(mcp_share_waiters(), place, until + SLACK);
     return news ? NEWS : TIMED_OUT;
+}
+
+static outcome_t await(mcp_issuer_t *issuer, const mcp_token_lack_t *lack, moment_t seen, apr_time_t deadline)
+{
+    apr_time_t now = mcp_clock_monotonic(), until = hope(issuer, lack, now, deadline);
+    outcome_t outcome = CROWDED;
+
+    if (until <= now) {
+        return is_news(issuer, seen) ? NEWS : HOPELESS; /* a whole fetch may have come and gone in between */
+    }
+    if (__atomic_add_fetch(&process.waiting, 1, __ATOMIC_RELAXED) <= process.max) {
+        outcome = await_placed(issuer, seen, now, until);
+    }
+    __atomic_sub_fetch(&process.waiting, 1, __ATOMIC_RELAXED);
+    return outcome;
+}
+
+/* Has this process got newer keys than the verdict came from, or does it get them now? */
+static int catch_up(mcp_issuer_t *issuer, const mcp_token_lack_t *lack, moment_t seen, apr_pool_t *p)
+{
+    if (seen.serial != __atomic_load_n(&issuer->serial, __ATOMIC_ACQUIRE)) {
+        mcp_refresh_follow(issuer, p);
+    }
+    return mcp_keycache_generation(issuer->keys) != lack->generation;
 }
 
 mcp_status_t mcp_await_verify(mcp_token_t **ptoken, request_rec *r, mcp_request_t *request, const char *token,
                               apr_size_t len)
 {
     apr_time_t deadline = 0;
+    outcome_t outcome = NEWS;
     mcp_issuer_t *issuer;
     mcp_token_lack_t lack;
     mcp_status_t status;
-    outcome_t outcome;
     int waited = 0;
 
-    for (;;) {
+    while (outcome == NEWS) {
+        moment_t seen;
+
         status = mcp_token_verify(ptoken, &lack, token, len, request->location->policy.trusts, apr_time_now(), r->pool);
-        if (!lack.trust) {
-            return status;
+        issuer = lack.trust ? mcp_issuer_find(r->server, lack.trust->issuer) : NULL;
+        if (!issuer || !issuer->slot) {
+            return status; /* final, or by a key file, which is not fetched */
         }
-        issuer = mcp_issuer_find(r->server, lack.trust->issuer);
         deadline = deadline ? deadline : mcp_clock_monotonic() + MCP_DEMAND_WAIT;
-        outcome = await(issuer, &lack, deadline);
-        waited |= outcome == NEWS || outcome == TIMED_OUT;
-        if (outcome != NEWS) {
-            break;
+        seen = moment_now(issuer);
+        if (!catch_up(issuer, &lack, seen, r->pool)) {
+            outcome = await(issuer, &lack, seen, deadline);
+            waited |= outcome == NEWS || outcome == TIMED_OUT;
         }
     }
     if (outcome == CROWDED) {

@@ -7,8 +7,10 @@
 
 #include <unistd.h>
 
+#include "base/json.h"
 #include "httpd/access.h"
 #include "httpd/answer.h"
+#include "httpd/await.h"
 #include "httpd/check.h"
 #include "httpd/gate.h"
 #include "httpd/issuer.h"
@@ -43,10 +45,15 @@ static int post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, s
 /* A child that cannot set itself up must not serve: without locks or digests nothing it says could be trusted. */
 static void child_init(apr_pool_t *p, server_rec *s)
 {
-    apr_status_t rv = mcp_issuers_start(p);
+    apr_status_t rv;
 
+    mcp_json_init();
+    rv = mcp_issuers_start(p);
     if (rv == APR_SUCCESS) {
         rv = mcp_share_start(p);
+    }
+    if (rv == APR_SUCCESS) {
+        rv = mcp_refresh_start(s, p);
     }
     if (rv == APR_SUCCESS) {
         rv = mcp_access_start(s, p);
@@ -56,7 +63,7 @@ static void child_init(apr_pool_t *p, server_rec *s)
         exit(APEXIT_CHILDFATAL);
     }
     mcp_request_start();
-    mcp_refresh_start(s, p);
+    mcp_await_start();
     mcp_locations_start(p);
     mcp_config_run(p);
 }

@@ -4,6 +4,7 @@
 
 #include <apr_portable.h>
 #include <apr_proc_mutex.h>
+#include <apr_thread_mutex.h>
 
 #include "httpd/config.h"
 #include "httpd/share.h"
@@ -27,14 +28,14 @@ typedef struct mcp_issuer_t {
     /* in a child */
     mcp_keycache_t *keys; /* shared with requests */
     apr_uint32_t serial;  /* of slot->keys, as far as keys follows it; atomic */
-    int had_keys;         /* has there ever been a set in slot->keys or on disk? atomic */
+    int settled;          /* it is known whether there are keys: the first fetch has ended, or there is a set; atomic */
+    apr_thread_mutex_t *lock; /* guards the next two, and each change of the two above */
+    mcp_keyrecord_t record;   /* of slot->keys, as of serial */
+    apr_uint32_t version;     /* of the text in slot->keys that keys was made of; 0: of none */
     /* from here on: the refresher's alone */
     mcp_keysource_t source;
-    int file_failures;      /* of a key file, in a row */
-    mcp_keyrecord_t record; /* of slot->keys, as of serial */
-    apr_uint32_t version;   /* of the text in slot->keys that keys was made of; 0: of none */
-    apr_uint32_t rounds;    /* of slot->demand, as far as told to those who wait */
-    int leading;            /* election is held, by thread */
+    int file_failures; /* of a key file, in a row */
+    int leading;       /* election is held, by thread */
     apr_os_thread_t thread;
     int store_failed;        /* was the last write to disk a failure? */
     const char *stored_text; /* what was read from disk at start, for whoever is elected; NULL for nothing */

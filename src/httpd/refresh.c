@@ -15,8 +15,8 @@
 
 APLOG_USE_MODULE(mcp_oauth);
 
-/* mod_watchdog's own granularity: this is how long a request that waits for a key waits in vain. */
-#define TICK apr_time_from_msec(100)
+#define TICK apr_time_from_msec(100) /* mod_watchdog's own granularity */
+#define NAP apr_time_from_msec(10)
 #define FILE_TICK apr_time_from_msec(500)
 
 static double random_fraction(void)
@@ -27,11 +27,20 @@ static double random_fraction(void)
     return n / 4294967296.0;
 }
 
+/* mod_watchdog's threads outlive the pool of the child, where everything lies that they work on. */
+static struct {
+    int closed; /* nothing may be begun any more */
+    int busy;   /* callbacks that run */
+} process;
+
 /* The child's exit waits for this thread, so a fetch must not outlast it. */
 static int stopping(void *unused)
 {
     int state;
 
+    if (__atomic_load_n(&process.closed, __ATOMIC_SEQ_CST)) {
+        return 1;
+    }
     return ap_mpm_query(AP_MPMQ_MPM_STATE, &state) == APR_SUCCESS && state == AP_MPMQ_STOPPING;
 }
 
@@ -44,6 +53,32 @@ static void exposed_log(const server_rec *s, const mcp_issuer_t *issuer, const m
                      "can sign tokens",
                      issuer->conf->name, mcp_keyset_exposed(set));
     }
+}
+
+static int callback_begin(void)
+{
+    __atomic_add_fetch(&process.busy, 1, __ATOMIC_SEQ_CST);
+    if (!__atomic_load_n(&process.closed, __ATOMIC_SEQ_CST)) {
+        return 1;
+    }
+    __atomic_sub_fetch(&process.busy, 1, __ATOMIC_SEQ_CST);
+    return 0;
+}
+
+static apr_status_t callback_end(void)
+{
+    __atomic_sub_fetch(&process.busy, 1, __ATOMIC_SEQ_CST);
+    return APR_SUCCESS; /* always: a callback that fails is never called again */
+}
+
+/* Before the pool of the child is destroyed. */
+static apr_status_t callbacks_close(void *unused)
+{
+    __atomic_store_n(&process.closed, 1, __ATOMIC_SEQ_CST);
+    while (__atomic_load_n(&process.busy, __ATOMIC_SEQ_CST)) {
+        apr_sleep(apr_time_from_msec(1));
+    }
+    return APR_SUCCESS;
 }
 
 /* --- every child: follow what is published ------------------------------------------------------------------------ */
@@ -69,11 +104,10 @@ static int set_follow(mcp_issuer_t *issuer, apr_pool_t *ptemp)
     return 1;
 }
 
+/* With the lock held. */
 static void follow(mcp_issuer_t *issuer, apr_pool_t *ptemp)
 {
-    apr_uint32_t rounds = mcp_demand_rounds(&issuer->slot->demand);
     apr_uint32_t serial = mcp_keyshare_serial(&issuer->slot->keys);
-    int news = rounds != issuer->rounds || serial != issuer->serial;
 
     if (serial != issuer->serial) {
         serial = mcp_keyshare_read(&issuer->record, NULL, &issuer->slot->keys, ptemp);
@@ -85,12 +119,25 @@ static void follow(mcp_issuer_t *issuer, apr_pool_t *ptemp)
     else if (serial && issuer->version != issuer->record.version && !set_follow(issuer, ptemp)) {
         return;
     }
-    __atomic_store_n(&issuer->had_keys, issuer->had_keys || issuer->record.version, __ATOMIC_RELEASE);
+    __atomic_store_n(&issuer->settled, issuer->settled || serial, __ATOMIC_RELEASE);
     __atomic_store_n(&issuer->serial, serial, __ATOMIC_RELEASE);
-    issuer->rounds = rounds;
-    if (news) {
-        mcp_keycache_tell(issuer->keys);
-    }
+}
+
+void mcp_refresh_follow(mcp_issuer_t *issuer, apr_pool_t *ptemp)
+{
+    apr_thread_mutex_lock(issuer->lock);
+    follow(issuer, ptemp);
+    apr_thread_mutex_unlock(issuer->lock);
+}
+
+static int is_due(mcp_issuer_t *issuer)
+{
+    int due;
+
+    apr_thread_mutex_lock(issuer->lock);
+    due = mcp_refresh_due(&issuer->record.refresh, mcp_clock_monotonic());
+    apr_thread_mutex_unlock(issuer->lock);
+    return due;
 }
 
 /* --- the elected child: fetch and publish ------------------------------------------------------------------------- */
@@ -158,7 +205,7 @@ static void publish(mcp_issuer_t *issuer, const mcp_keyrecord_t *record, const c
 {
     mcp_keyshare_publish(&issuer->slot->keys, record, text);
     mcp_demand_ended(&issuer->slot->demand); /* after the keys: who sees no fetch any more sees what it brought */
-    follow(issuer, ptemp);
+    mcp_refresh_follow(issuer, ptemp);
 }
 
 static void attempt(const server_rec *s, mcp_issuer_t *issuer, int due, apr_pool_t *ptemp)
@@ -230,27 +277,39 @@ static void resign(mcp_issuer_t *issuer)
     }
 }
 
-/* Always reports success: a callback that fails is never called again. */
+/* Is there something to fetch, now or within a second? Requests wait for what is asked for: mod_watchdog's ticks are too far
+ * apart for that. */
+static int attempt_wanted(mcp_issuer_t *issuer, int *pdue)
+{
+    apr_time_t last = mcp_clock_monotonic() + APR_USEC_PER_SEC;
+
+    while (!(*pdue = is_due(issuer)) && !mcp_demand_pending(&issuer->slot->demand)) {
+        if (mcp_clock_monotonic() > last || stopping(NULL)) {
+            return 0;
+        }
+        apr_sleep(NAP);
+    }
+    return 1;
+}
+
 static apr_status_t tick(int state, void *data, apr_pool_t *ptemp)
 {
     mcp_issuer_t *issuer = data;
     int due;
 
-    if (!issuer->keys) {
+    if (!callback_begin()) {
         return APR_SUCCESS;
     }
-    if (state == AP_WATCHDOG_STATE_STOPPING) {
-        resign(issuer);
-        return APR_SUCCESS;
-    }
-    follow(issuer, ptemp);
-    if (elected(ap_server_conf, issuer, ptemp)) {
-        due = mcp_refresh_due(&issuer->record.refresh, mcp_clock_monotonic());
-        if (due || mcp_demand_pending(&issuer->slot->demand)) {
+    if (state != AP_WATCHDOG_STATE_STOPPING && !stopping(NULL)) {
+        mcp_refresh_follow(issuer, ptemp);
+        if (elected(ap_server_conf, issuer, ptemp) && attempt_wanted(issuer, &due)) {
             attempt(ap_server_conf, issuer, due, ptemp);
         }
     }
-    return APR_SUCCESS;
+    if (state == AP_WATCHDOG_STATE_STOPPING || stopping(NULL)) {
+        resign(issuer);
+    }
+    return callback_end();
 }
 
 /* --- key files ---------------------------------------------------------------------------------------------------- */
@@ -283,10 +342,13 @@ static apr_status_t file_tick(int state, void *data, apr_pool_t *ptemp)
 {
     mcp_issuer_t *issuer = data;
 
-    if (state != AP_WATCHDOG_STATE_STOPPING && issuer->keys) {
+    if (!callback_begin()) {
+        return APR_SUCCESS;
+    }
+    if (state != AP_WATCHDOG_STATE_STOPPING) {
         file_follow(ap_server_conf, issuer, ptemp);
     }
-    return APR_SUCCESS;
+    return callback_end();
 }
 
 /* --- start -------------------------------------------------------------------------------------------------------- */
@@ -304,21 +366,25 @@ static void stored_start(const server_rec *s, mcp_issuer_t *issuer, apr_pool_t *
     issuer->record.keys = mcp_keyset_count(set);
     issuer->record.skipped = mcp_keyset_skipped(set);
     issuer->stored_text = text;
-    issuer->had_keys = 1;
+    issuer->settled = 1;
     mcp_keycache_put(issuer->keys, set);
 }
 
-void mcp_refresh_start(const server_rec *s, apr_pool_t *p)
+apr_status_t mcp_refresh_start(const server_rec *s, apr_pool_t *p)
 {
+    apr_status_t rv = APR_SUCCESS;
     apr_pool_t *ptemp;
     int i;
 
+    process.closed = process.busy = 0;
+    apr_pool_pre_cleanup_register(p, NULL, callbacks_close);
     apr_pool_create(&ptemp, p);
-    for (i = 0; i < mcp_issuers_count(); i++) {
+    for (i = 0; i < mcp_issuers_count() && rv == APR_SUCCESS; i++) {
         mcp_issuer_t *issuer = mcp_issuer_at(i);
 
-        if (issuer->slot) {
-            follow(issuer, ptemp);
+        rv = apr_thread_mutex_create(&issuer->lock, APR_THREAD_MUTEX_DEFAULT, p);
+        if (rv == APR_SUCCESS && issuer->slot) {
+            mcp_refresh_follow(issuer, ptemp);
         }
         else if (issuer->source.file) {
             file_follow(s, issuer, ptemp);
@@ -329,6 +395,7 @@ void mcp_refresh_start(const server_rec *s, apr_pool_t *p)
         apr_pool_clear(ptemp);
     }
     apr_pool_destroy(ptemp);
+    return rv;
 }
 
 static int watchdog_failed(server_rec *s, const char *name)

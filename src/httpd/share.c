@@ -169,7 +169,7 @@ static apr_status_t share_make(retained_t *retained, server_rec *s, apr_pool_t *
 
 int mcp_share_post_config(apr_pool_t *pconf, server_rec *s)
 {
-    const char *layout = apr_psprintf(pconf, "%s %lu", PACKAGE_VERSION, (unsigned long)sizeof(mcp_slot_t));
+    const char *layout = apr_psprintf(pconf, "%s %lu", MCP_VERSION, (unsigned long)sizeof(mcp_slot_t));
     retained_t *retained = ap_retained_data_get(RETAINED);
     apr_status_t rv;
     int i;

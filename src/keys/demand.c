@@ -228,6 +228,11 @@ void mcp_demand_abandoned(mcp_demand_t *demand, apr_time_t now, apr_interval_tim
     mcp_demand_ended(demand);
 }
 
+apr_time_t mcp_demand_since(const mcp_demand_t *demand)
+{
+    return load(&demand->began);
+}
+
 apr_uint32_t mcp_demand_rounds(const mcp_demand_t *demand)
 {
     return __atomic_load_n(&demand->rounds, __ATOMIC_ACQUIRE);

@@ -42,6 +42,9 @@ void mcp_demand_ended(mcp_demand_t *demand);
  * ended; if it was asked for, it is asked for once more, without a cool-down. cooldown: as it began with. */
 void mcp_demand_abandoned(mcp_demand_t *demand, apr_time_t now, apr_interval_time_t cooldown);
 
+/* When the fetch that runs began; 0: none runs. */
+apr_time_t mcp_demand_since(const mcp_demand_t *demand);
+
 /* Counts the fetches that have ended. */
 apr_uint32_t mcp_demand_rounds(const mcp_demand_t *demand);
 

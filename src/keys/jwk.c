@@ -167,6 +167,11 @@ static const char *rsa_parse(EVP_PKEY **ppkey, const json_t *jwk)
     params[1] = OSSL_PARAM_construct_BN(OSSL_PKEY_PARAM_RSA_E, e, e_len);
     params[2] = OSSL_PARAM_construct_end();
     *ppkey = pkey_make("RSA", params);
+    /* If memory was short meanwhile, OpenSSL's key does not know its own size, and no signature would fit it. */
+    if (*ppkey && EVP_PKEY_get_size(*ppkey) != (int)n_len) {
+        EVP_PKEY_free(*ppkey);
+        *ppkey = NULL;
+    }
     return *ppkey ? NULL : "RSA key refused by OpenSSL";
 }
 

@@ -3,7 +3,6 @@
 #define MCP_KEYCACHE_H
 
 #include <apr_pools.h>
-#include <apr_time.h>
 
 #include "keys/keyset.h"
 
@@ -22,15 +21,5 @@ void mcp_keycache_put(mcp_keycache_t *cache, mcp_keyset_t *set);
 /* Counts the changes of the set; 0 before the first. What was verified under an older generation must be verified again.
  * One atomic load. */
 apr_uint32_t mcp_keycache_generation(mcp_keycache_t *cache);
-
-/* There is news: a fetch has ended, or the set has changed (put says so by itself). Wakes those who wait for it. */
-void mcp_keycache_tell(mcp_keycache_t *cache);
-
-/* Counts the news. Read before the set is asked for, so that nothing is missed. One atomic load. */
-apr_uint32_t mcp_keycache_news(mcp_keycache_t *cache);
-
-/* Waits until the count of news is another one than seen, at most until the given time (mcp_clock_monotonic). Returns
- * whether it is. */
-int mcp_keycache_await(mcp_keycache_t *cache, apr_uint32_t seen, apr_time_t until);
 
 #endif

@@ -3,6 +3,7 @@
 #include <apr_atomic.h>
 #include <apr_pools.h>
 #include <openssl/crypto.h>
+#include <openssl/err.h>
 #include <openssl/evp.h>
 
 #include "base/json.h"
@@ -48,7 +49,9 @@ static void keys_parse(mcp_keyset_t *set, const json_t *keys)
     {
         mcp_jwk_t *jwk;
 
-        if (set->count == MCP_LIMIT_KEYS || mcp_jwk_parse(&jwk, key, set->pool)) {
+        /* Once more: memory may have been short, and a set that lacks a key serves until the issuer changes its text. */
+        if (set->count == MCP_LIMIT_KEYS ||
+            (mcp_jwk_parse(&jwk, key, set->pool) && mcp_jwk_parse(&jwk, key, set->pool))) {
             set->skipped++;
         }
         else {
@@ -66,6 +69,7 @@ static const char *set_fill(mcp_keyset_t *set, const json_t *document, const cha
         return "the key set has no array of keys";
     }
     if (EVP_Q_digest(NULL, "SHA256", NULL, text, len, set->digest, NULL) != 1) {
+        ERR_clear_error();
         return "SHA-256 failed";
     }
     keys_parse(set, keys);

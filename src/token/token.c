@@ -125,11 +125,11 @@ static mcp_status_t trust_check(mcp_token_t *token, const mcp_jws_t *jws, const 
 static mcp_status_t keys_check(mcp_token_t *token, mcp_token_lack_t *lack, const mcp_jws_t *jws)
 {
     mcp_keycache_t *keys = token->trust->keys;
-    mcp_token_lack_t found = { .trust = token->trust, .news = mcp_keycache_news(keys) };
+    /* Before the keys: a set that changes in between makes the result look old, never new. */
+    mcp_token_lack_t found = { .trust = token->trust, .generation = mcp_keycache_generation(keys) };
     mcp_status_t status;
 
-    /* Before the keys: a set that changes in between makes the result look old, never new. */
-    token->generation = mcp_keycache_generation(keys);
+    token->generation = found.generation;
     status = signature_check(jws, keys, &found);
     if (lack && (status == MCP_KEYS_UNAVAILABLE || (status == MCP_TOKEN_KEY_UNKNOWN && found.kid))) {
         *lack = found;

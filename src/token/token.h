@@ -40,7 +40,7 @@ typedef struct mcp_token_t {
 typedef struct mcp_token_lack_t {
     const mcp_trust_t *trust; /* whose keys; NULL: newer keys would not help */
     const char *kid;          /* the key that the set does not have; NULL when there is no set */
-    apr_uint32_t news;        /* of trust->keys, read before the set was asked for */
+    apr_uint32_t generation;  /* of trust->keys, read before the keys were taken */
 } mcp_token_lack_t;
 
 /* Verifies a token of len bytes against trusts (const mcp_trust_t *). now: wall clock. *ptoken lives in p; on any verdict but

@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include "base/base64url.h"
-#include "base/clock.h"
 #include "tap.h"
 
 #define READERS 16
@@ -87,82 +86,6 @@ static void last_set(apr_pool_t *p)
     mcp_keyset_release(set);
 }
 
-typedef struct waiter_t {
-    mcp_keycache_t *cache;
-    apr_uint32_t seen;
-    apr_interval_time_t wait, took;
-    int news;
-} waiter_t;
-
-static void *wait_for_news(void *data)
-{
-    waiter_t *waiter = data;
-    apr_time_t start = mcp_clock_monotonic();
-
-    waiter->news = mcp_keycache_await(waiter->cache, waiter->seen, start + waiter->wait);
-    waiter->took = mcp_clock_monotonic() - start;
-    return NULL;
-}
-
-/* Four threads wait; what they are told ends it for all of them. */
-static void waits_for(mcp_keycache_t *cache, void (*cause)(mcp_keycache_t *cache, apr_pool_t *p), const char *what,
-                      apr_pool_t *p)
-{
-    waiter_t waiters[4];
-    pthread_t threads[4];
-    int i, woken = 0, quick = 0;
-
-    for (i = 0; i < 4; i++) {
-        waiters[i] = (waiter_t){ .cache = cache, .seen = mcp_keycache_news(cache), .wait = apr_time_from_sec(60) };
-        pthread_create(&threads[i], NULL, wait_for_news, &waiters[i]);
-    }
-    usleep(50000);
-    cause(cache, p);
-    for (i = 0; i < 4; i++) {
-        pthread_join(threads[i], NULL);
-        woken += waiters[i].news;
-        quick += waiters[i].took < apr_time_from_sec(30);
-    }
-    OK(woken == 4, "R06 all who wait hear of %s", what);
-    OK(quick == 4, "R06 at once");
-}
-
-static void by_put(mcp_keycache_t *cache, apr_pool_t *p)
-{
-    mcp_keycache_put(cache, parse(key_set("a", p)));
-}
-
-static void by_tell(mcp_keycache_t *cache, apr_pool_t *p)
-{
-    mcp_keycache_tell(cache);
-}
-
-static void waits(apr_pool_t *p)
-{
-    waiter_t alone = { .wait = apr_time_from_msec(150) };
-    const char *text = key_set("b", p);
-    mcp_keycache_t *cache;
-    apr_uint32_t seen;
-
-    mcp_keycache_create(&cache, p);
-    alone.cache = cache;
-    wait_for_news(&alone);
-    OK(!alone.news, "without news a wait is in vain");
-    OK(alone.took >= apr_time_from_msec(145) && alone.took < apr_time_from_sec(5),
-       "R03 and ends when its time is over");
-    OK(!mcp_keycache_await(cache, 0, mcp_clock_monotonic() - 1), "a time that is past is over at once");
-
-    waits_for(cache, by_put, "a set", p);
-    waits_for(cache, by_tell, "a fetch that ended", p);
-
-    seen = mcp_keycache_news(cache);
-    mcp_keycache_put(cache, parse(text));
-    OK(mcp_keycache_await(cache, seen, 0), "R06 what came before the wait began is not missed");
-    seen = mcp_keycache_news(cache);
-    mcp_keycache_put(cache, parse(text));
-    OK(mcp_keycache_news(cache) == seen, "the same bytes again are no news");
-}
-
 typedef struct race_t {
     mcp_keycache_t *cache;
     const char *texts[2];
@@ -232,6 +155,5 @@ static void test(apr_pool_t *p)
 {
     swaps(p);
     last_set(p);
-    waits(p);
     race(p);
 }

@@ -32,7 +32,7 @@ sub up {
     return $self if $self->{pid};
     my $sock;
     for (1 .. 100) {
-        last if $sock = IO::Socket::INET->new(LocalAddr => '127.0.0.1', LocalPort => $self->{port}, Listen => 100,
+        last if $sock = IO::Socket::INET->new(LocalAddr => $self->{address} // '127.0.0.1', LocalPort => $self->{port}, Listen => 100,
             ReuseAddr => 1);
         sleep 0.05;
     }
