@@ -5,6 +5,7 @@ use warnings FATAL => 'all';
 use lib 't/lib';
 use MCP::Test;
 use MCP::AuthServer;
+use MCP::Children;
 use Time::HiRes qw(time sleep);
 
 my $as = 'http://127.0.0.1:' . port('keys_as');
@@ -71,15 +72,19 @@ is $server->count('/mismatch/jwks') + $server->count('/no-issuer/jwks'), 0, 'KEY
 is $server->count('/target'), 0, 'KEY-3 a redirect is not followed';
 
 # --- who fetches
+my ($often_since, $often) = (time, scalar $server->answers('/d1/jwks', 200));
 {
+    cmp_ok scalar(children()), '>', 1, 'there are several children';
+    all_children(200, t('https://once.keys.test'), 'KEY-5 every child has the keys');
+    is scalar($server->answers('/once/jwks', 200)), 1, 'KEY-5 by one fetch; KEY-6 without Cache-Control it is fetched once in an hour';
     my $n = $server->count('/once/jwks');
-    ok $n, 'KEY-6 without Cache-Control it is fetched once in an hour';
     my @codes = map { code(t('https://once.keys.test')) } 1 .. 40;
     is_deeply [grep { $_ != 200 } @codes], [], '40 new tokens of a known key';
     is $server->count('/once/jwks'), $n, 'KEY-5 no request fetched anything';
+    my $start = time;
     my @unknown = map { code(t('https://once.keys.test', "random-$_-$$")) } 1 .. 60;
     is_deeply [grep { $_ != 401 } @unknown], [], 'K01 60 unknown kids are 401';
-    is $server->count('/once/jwks'), $n, 'K01 KEY-5 and cause no fetch';
+    cmp_ok $server->count('/once/jwks'), '<=', $n + 1 + (time - $start) / 30, 'K01 KEY-5 and cause one fetch: the cool-down is 30 s';
     is code($token{'https://once.keys.test'}), 200, 'K01 the known one stays good';
     my $more = $server->count('/maxage/jwks');
     ok wait_for(8, sub { $server->count('/maxage/jwks') > $more + 1 }), 'KEY-6 max-age=2 is honoured within the bounds';
@@ -105,8 +110,25 @@ is $server->count('/target'), 0, 'KEY-3 a redirect is not followed';
 # --- KEY-4, K09: one good key among broken ones
 {
     my $iss = 'https://relative.keys.test';
-    $server->keys('/relative/certs/jwks', jwks_text('{"kty":"RSA"}', '{"kty":5}', '[]', '"x"', 'null', '{}', '{"kty":"EC","crv":"P-256","x":"AA","y":"AA","kid":"two"}',
+    my $secret = 'secret-secret-secret-secret-1234';
+    $server->keys('/relative/certs/jwks', jwks_text([private => '--kid', 'private', '--private'], json_text({ kty => 'oct', kid => 'oct', k => b64($secret) }), '{"kty":"RSA"}', '{"kty":5}', '[]', '"x"', 'null', '{}', '{"kty":"EC","crv":"P-256","x":"AA","y":"AA","kid":"two"}',
         [weak => '--kid', 'weak'], '{"kty":"oct","k":"AAAA","kid":"two"}', [ec256_b => '--kid', 'two']));
     ok settles(8, 200, sub { code(t($iss, 'two', 'ec256_b')) }), 'KEY-4 K09 the good key among broken ones works';
+    is code(t($iss, 'private', 'private')), 200, 'K10 a published private key verifies by its public part';
+    is code(hmac_token('HS256', $secret, aud => 'https://mcp.test/k', iss => $iss, -kid => 'oct')), 401, 'K10 KEY-8 a symmetric key does not';
+    my $weak = t($iss, 'weak', 'weak');
+    is code($weak), 401, 'K06 nor does a short one';
+}
+
+# --- KEY-5: all the time one issuer has been fetched again and again
+{
+    ok wait_for(30, sub { $server->answers('/d1/jwks', 200) >= $often + 6 }), 'KEY-6 it is fetched every second';
+    my $n = $server->answers('/d1/jwks', 200) - $often;
+    cmp_ok $n, '<=', time - $often_since + 2, 'KEY-5 and not by every child';
+    my $log = slurp(MCP::Test::log_file('error_log'));
+    for (qw(once default)) {
+        is scalar(my @failed = $log =~ /MCP0311\b.*https:\/\/$_\.keys\.test\b/g), 1, "R01 $_: one line says that there are no keys yet";
+        is scalar(my @loaded = $log =~ /MCP0310\b.*https:\/\/$_\.keys\.test\b/g), 1, "R01 $_: one line says that they are there";
+    }
 }
 done_testing;

@@ -17,6 +17,13 @@ for (@names) {
     accepts(keys => '/k', $one{$_}, "KEY-1 $_: the key of the file, at once");
     refuses(keys => '/k', $two{$_}, "KEY-1 $_: a key that is not there");
 }
+{
+    my $start = time;
+    is_deeply [statuses_of(keys => '/k', map { t('file', "unknown-$_", 'ec256') } 1 .. 5)], [(401) x 5], 'K01 unknown kids';
+    is_deeply [map { code(t('file', "unknown-$_", 'ec256')) } 1 .. 20], [(401) x 20], 'K01 many of them';
+    cmp_ok time - $start, '<', 10, 'K01 who waits waits once';
+    is code($one{file}), 200, 'K01 the known one stays good';
+}
 
 # Another size, so that a coarse time stamp cannot hide the change.
 write_file(file($_), jwks_text([ec256_b => '--kid', 'two', '--use', 'sig', '--alg', 'ES256'], '{"kty":"x","kid":"padding"}')) for @names;

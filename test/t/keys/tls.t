@@ -14,4 +14,8 @@ is $codes[1], 503, 'KEY-3 certificate of another name';
 is $codes[2], 503, 'KEY-3 expired certificate';
 my $log = slurp(MCP::Test::log_file('error_log'));
 like $log, qr/certificate|SSL|TLS/i, 'KEY-3 the log says why';
+for (qw(unknown-ca wrong-name expired)) {
+    is scalar(my @lines = $log =~ /MCP0311\b.*https:\/\/$_\.tls\.test\b/g), 1, "R02 $_: in one line, however often it is tried";
+}
+is scalar(my @lines = $log =~ /MCP0310\b.*https:\/\/good\.tls\.test\b/g), 1, 'R02 good: one line for the whole server';
 done_testing;

@@ -5,15 +5,15 @@ package MCP::AuthServer;
 #   $as->discovery('/.well-known/openid-configuration', issuer => $as->url, jwks_uri => $as->url('/jwks'));
 #   $as->keys('/jwks', $text, 'Cache-Control' => 'max-age=60');
 #   $as->set('/jwks', status => '500 Oops', body => '…', headers => [NAME, VALUE], hang => 1, drip => SECONDS per byte,
-#            delay => SECONDS, cut => BYTES, size => BYTES of padding, code => …);
-#   $as->count('/jwks'); $as->down; $as->up;
+#            delay => SECONDS, cut => BYTES, size => BYTES of padding, etag => '"v1"' (304 to who has it));
+#   $as->count('/jwks'); $as->answers('/jwks', 200); $as->down; $as->up;
 # Whatever is not set is 404.
 use strict;
 use warnings FATAL => 'all';
 use parent 'MCP::Server';
 use JSON::PP ();
 use MCP::Keys ();
-use Time::HiRes qw(sleep);
+use Time::HiRes qw(sleep time);
 
 my $JSON = JSON::PP->new->canonical;
 
@@ -54,7 +54,33 @@ sub discovery {
 # How many requests for this path (without query) so far; all of them without a path.
 sub count { my ($self, $path) = @_; scalar grep { !defined $path || $_->{path} eq $path } $self->requests }
 
+# The answers to this path so far, in order: { path, status, at (when it was given), tag (If-None-Match, or undef) }. With a
+# status those alone. What was hung up, or sent in parts, is no answer. Not emptied by clear.
+sub answers {
+    my ($self, $path, $status) = @_;
+    open my $fh, '<', "$self->{rules}/answers" or return ();
+    return grep { $_->{path} eq $path && (!defined $status || $_->{status} == $status) }
+        map { $JSON->decode($_) } grep { /\n\z/ } <$fh>;
+}
+
+# Have the fetches come to rest, with the last answer for this path longer ago than that? Then a cool-down is over.
+sub cooled {
+    my ($self, $path, $seconds) = @_;
+    my @answers = $self->answers($path);
+    return @answers && @answers >= $self->count($path) && time - $answers[-1]{at} > $seconds;
+}
+
 sub answer {
+    my ($rules, $request, $client) = @_;
+    my ($status, @answer) = make($rules, $request, $client) or return;
+    my %note = (path => $request->{path}, status => 0 + substr($status, 0, 3), at => time, tag => $request->{headers}{'if-none-match'});
+    open my $fh, '>>', "$rules/answers" or die "$rules/answers: $!";
+    syswrite $fh, $JSON->encode(\%note) . "\n";    # short, so in one piece
+    close $fh;
+    return ($status, @answer);
+}
+
+sub make {
     my ($rules, $request, $client) = @_;
     my $rule = {};
     if (open my $fh, '<', "$rules/rules") {
@@ -67,6 +93,10 @@ sub answer {
     my $body = ($rule->{body} // '') . ' ' x ($rule->{size} // 0);
     my $status = $rule->{status} // '200 OK';
     my $headers = $rule->{headers} || ['Content-Type', 'application/json'];
+    if (defined $rule->{etag}) {
+        $headers = [@$headers, ETag => $rule->{etag}];
+        ($status, $body) = ('304 Not Modified', '') if ($request->{headers}{'if-none-match'} // '') eq $rule->{etag};
+    }
     return ($status, $headers, $body) unless defined $rule->{cut} || $rule->{drip};
 
     my @h = @$headers;
