@@ -11,7 +11,7 @@
 /* Places of the dead are free again this long after their time. */
 #define SLACK apr_time_from_msec(100)
 
-typedef enum { HOPELESS, NEWS, TIMED_OUT, CROWDED } outcome_t;
+typedef enum { HOPELESS, NEWS, CROWDED } outcome_t;
 
 /* What a verdict came from: nothing newer was published, no fetch had ended. */
 typedef struct moment_t {
@@ -30,7 +30,7 @@ void mcp_await_start(void)
     if (ap_mpm_query(AP_MPMQ_MAX_THREADS, &threads) != APR_SUCCESS || threads < 2) {
         threads = 2; /* the one request of this process may wait */
     }
-    process.max = threads * 3 / 4;
+    process.max = threads - (threads + 7) / 8;
     process.waiting = 0;
 }
 
@@ -66,6 +66,14 @@ static apr_time_t hope(mcp_issuer_t *issuer, const mcp_token_lack_t *lack, apr_t
     return since && since + MCP_DEMAND_WAIT < deadline ? since + MCP_DEMAND_WAIT : deadline;
 }
 
+/* Nobody publishes any more what a child that ends could see. */
+static int is_stopping(void)
+{
+    int state;
+
+    return ap_mpm_query(AP_MPMQ_MPM_STATE, &state) == APR_SUCCESS && state == AP_MPMQ_STOPPING;
+}
+
 /* With a place of this process. */
 static outcome_t await_placed(mcp_issuer_t *issuer, moment_t seen, apr_time_t now, apr_time_t until)
 {
@@ -74,11 +82,14 @@ static outcome_t await_placed(mcp_issuer_t *issuer, moment_t seen, apr_time_t no
     if (place < 0) {
         return CROWDED;
     }
-    while (!(news = is_news(issuer, seen)) && mcp_clock_monotonic() < until) {
+    while (!(news = is_news(issuer, seen)) && mcp_clock_monotonic() < until && !is_stopping()) {
         apr_sleep(NAP);
     }
     mcp_waiters_leave(mcp_share_waiters(), place, until + SLACK);
-    return news ? NEWS : TIMED_OUT;
+    if (news) {
+        return NEWS;
+    }
+    return is_stopping() ? CROWDED : HOPELESS; /* the next generation of children knows more soon */
 }
 
 static outcome_t await(mcp_issuer_t *issuer, const mcp_token_lack_t *lack, moment_t seen, apr_time_t deadline)
@@ -99,8 +110,12 @@ static outcome_t await(mcp_issuer_t *issuer, const mcp_token_lack_t *lack, momen
 /* Has this process got newer keys than the verdict came from, or does it get them now? */
 static int catch_up(mcp_issuer_t *issuer, const mcp_token_lack_t *lack, moment_t seen, apr_pool_t *p)
 {
+    apr_pool_t *ptemp;
+
     if (seen.serial != __atomic_load_n(&issuer->serial, __ATOMIC_ACQUIRE)) {
-        mcp_refresh_follow(issuer, p);
+        apr_pool_create(&ptemp, p); /* of its own: the request may become a stream that lives for days */
+        mcp_refresh_follow(issuer, ptemp);
+        apr_pool_destroy(ptemp);
     }
     return mcp_keycache_generation(issuer->keys) != lack->generation;
 }
@@ -109,11 +124,11 @@ mcp_status_t mcp_await_verify(mcp_token_t **ptoken, request_rec *r, mcp_request_
                               apr_size_t len)
 {
     apr_time_t deadline = 0;
+    apr_uint32_t answers = 0; /* that there had been when the key was found missing */
     outcome_t outcome = NEWS;
     mcp_issuer_t *issuer;
     mcp_token_lack_t lack;
     mcp_status_t status;
-    int waited = 0;
 
     while (outcome == NEWS) {
         moment_t seen;
@@ -123,19 +138,22 @@ mcp_status_t mcp_await_verify(mcp_token_t **ptoken, request_rec *r, mcp_request_
         if (!issuer || !issuer->slot) {
             return status; /* final, or by a key file, which is not fetched */
         }
-        deadline = deadline ? deadline : mcp_clock_monotonic() + MCP_DEMAND_WAIT;
+        if (!deadline) {
+            deadline = mcp_clock_monotonic() + MCP_DEMAND_WAIT;
+            answers = mcp_demand_answers(&issuer->slot->demand);
+        }
         seen = moment_now(issuer);
         if (!catch_up(issuer, &lack, seen, r->pool)) {
             outcome = await(issuer, &lack, seen, deadline);
-            waited |= outcome == NEWS || outcome == TIMED_OUT;
         }
     }
     if (outcome == CROWDED) {
         request->crowded = 1;
         return MCP_KEYS_UNAVAILABLE;
     }
-    if (waited && lack.kid) {
-        mcp_demand_missed(&issuer->slot->demand, lack.kid, mcp_clock_monotonic(), issuer->cooldown, issuer->bounds.min);
+    /* Only a good answer tells that nobody knows the key: while fetches fail it may be there at the next one. */
+    if (lack.kid && mcp_demand_answers(&issuer->slot->demand) != answers) {
+        mcp_demand_missed(&issuer->slot->demand, lack.kid, mcp_clock_monotonic(), issuer->cooldown);
     }
     return status;
 }

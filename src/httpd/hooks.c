@@ -49,9 +49,7 @@ static void child_init(apr_pool_t *p, server_rec *s)
 
     mcp_json_init();
     rv = mcp_issuers_start(p);
-    if (rv == APR_SUCCESS) {
-        rv = mcp_share_start(p);
-    }
+    mcp_share_start(s, p);
     if (rv == APR_SUCCESS) {
         rv = mcp_refresh_start(s, p);
     }

@@ -24,7 +24,7 @@ typedef struct mcp_issuer_t {
     mcp_keyset_t *initial;        /* of a file, read at start; NULL for the rest */
     const char *identity;         /* mcp_keysource_identity */
     mcp_slot_t *slot;             /* what all processes share; NULL: keys come from a file, or nobody needs them */
-    apr_proc_mutex_t *election;   /* whose holder fetches */
+    apr_proc_mutex_t *election;   /* whose holder fetches; NULL in a child: it never will */
     /* in a child */
     mcp_keycache_t *keys; /* shared with requests */
     apr_uint32_t serial;  /* of slot->keys, as far as keys follows it; atomic */

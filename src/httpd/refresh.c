@@ -8,6 +8,7 @@
 
 #include <apr_portable.h>
 #include <apr_strings.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "httpd/issuer.h"
@@ -16,7 +17,8 @@
 APLOG_USE_MODULE(mcp_oauth);
 
 #define TICK apr_time_from_msec(100) /* mod_watchdog's own granularity */
-#define NAP apr_time_from_msec(10)
+#define NAP apr_time_from_msec(20)
+#define CLOSE_WAIT apr_time_from_sec(3)
 #define FILE_TICK apr_time_from_msec(500)
 
 static double random_fraction(void)
@@ -71,22 +73,23 @@ static apr_status_t callback_end(void)
     return APR_SUCCESS; /* always: a callback that fails is never called again */
 }
 
-/* Before the pool of the child is destroyed. */
+/* Before the pool of the child is destroyed. What does not end, such as a write to a disk that hangs, must not keep the
+ * child: it would take the memory away under it, so the process ends here. */
 static apr_status_t callbacks_close(void *unused)
 {
+    apr_time_t until = mcp_clock_monotonic() + CLOSE_WAIT;
+
     __atomic_store_n(&process.closed, 1, __ATOMIC_SEQ_CST);
     while (__atomic_load_n(&process.busy, __ATOMIC_SEQ_CST)) {
+        if (mcp_clock_monotonic() > until) {
+            _exit(0);
+        }
         apr_sleep(apr_time_from_msec(1));
     }
     return APR_SUCCESS;
 }
 
 /* --- every child: follow what is published ------------------------------------------------------------------------ */
-
-static int is_usable(const mcp_issuer_t *issuer)
-{
-    return mcp_refresh_usable(&issuer->record.refresh, &issuer->bounds, mcp_clock_monotonic());
-}
 
 /* Makes the published text this child's set. Returns 0 to try again later. */
 static int set_follow(mcp_issuer_t *issuer, apr_pool_t *ptemp)
@@ -112,13 +115,10 @@ static void follow(mcp_issuer_t *issuer, apr_pool_t *ptemp)
     if (serial != issuer->serial) {
         serial = mcp_keyshare_read(&issuer->record, NULL, &issuer->slot->keys, ptemp);
     }
-    if (issuer->record.version && !is_usable(issuer)) {
-        mcp_keycache_put(issuer->keys, NULL);
-        issuer->version = 0;
-    }
-    else if (serial && issuer->version != issuer->record.version && !set_follow(issuer, ptemp)) {
+    if (serial && issuer->version != issuer->record.version && !set_follow(issuer, ptemp)) {
         return;
     }
+    mcp_keycache_limit(issuer->keys, mcp_refresh_usable_until(&issuer->record.refresh, &issuer->bounds));
     __atomic_store_n(&issuer->settled, issuer->settled || serial, __ATOMIC_RELEASE);
     __atomic_store_n(&issuer->serial, serial, __ATOMIC_RELEASE);
 }
@@ -130,14 +130,33 @@ void mcp_refresh_follow(mcp_issuer_t *issuer, apr_pool_t *ptemp)
     apr_thread_mutex_unlock(issuer->lock);
 }
 
-static int is_due(mcp_issuer_t *issuer)
+/* Follows, and says what is to be done: is a fetch due? Never waits for a request that follows: prefork may have interrupted
+ * that request to end the process. */
+static int follow_now(mcp_issuer_t *issuer, int *psilent, apr_pool_t *ptemp)
 {
+    apr_time_t now = mcp_clock_monotonic();
     int due;
 
-    apr_thread_mutex_lock(issuer->lock);
-    due = mcp_refresh_due(&issuer->record.refresh, mcp_clock_monotonic());
+    if (apr_thread_mutex_trylock(issuer->lock) != APR_SUCCESS) {
+        return 0;
+    }
+    follow(issuer, ptemp);
+    due = mcp_refresh_due(&issuer->record.refresh, now);
+    *psilent = mcp_refresh_silent(&issuer->record.refresh, now);
     apr_thread_mutex_unlock(issuer->lock);
     return due;
+}
+
+/* Who fetches may hang, or be stopped by a debugger; the others cannot take over from it, but they can say so. Once for the
+ * server, until there is an outcome again. */
+static void silence_log(const server_rec *s, const mcp_issuer_t *issuer)
+{
+    if (!__atomic_exchange_n(&issuer->slot->silent, 1, __ATOMIC_RELAXED)) {
+        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s,
+                     "MCP0320: issuer %s: the key set has been due for a minute, but no process reports an outcome; it "
+                     "serves until McpOAuthKeyMaxStale is over",
+                     issuer->conf->name);
+    }
 }
 
 /* --- the elected child: fetch and publish ------------------------------------------------------------------------- */
@@ -201,11 +220,14 @@ static void miss(const server_rec *s, mcp_keyrecord_t *record, const mcp_issuer_
     }
 }
 
-static void publish(mcp_issuer_t *issuer, const mcp_keyrecord_t *record, const char *text, apr_pool_t *ptemp)
+static void publish(mcp_issuer_t *issuer, const mcp_keyrecord_t *record, const char *text, int good, apr_pool_t *ptemp)
 {
+    int silent;
+
     mcp_keyshare_publish(&issuer->slot->keys, record, text);
-    mcp_demand_ended(&issuer->slot->demand); /* after the keys: who sees no fetch any more sees what it brought */
-    mcp_refresh_follow(issuer, ptemp);
+    mcp_demand_ended(&issuer->slot->demand, good); /* after the keys: who sees no fetch any more sees what it brought */
+    __atomic_store_n(&issuer->slot->silent, 0, __ATOMIC_RELAXED);
+    follow_now(issuer, &silent, ptemp);
 }
 
 static void attempt(const server_rec *s, mcp_issuer_t *issuer, int due, apr_pool_t *ptemp)
@@ -234,7 +256,7 @@ static void attempt(const server_rec *s, mcp_issuer_t *issuer, int due, apr_pool
     if (!error || due) {
         state_log(s, issuer, &record);
     }
-    publish(issuer, &record, text, ptemp);
+    publish(issuer, &record, text, !error, ptemp);
     if (!error) {
         mcp_store_write(issuer, &record, text, s, ptemp);
         mcp_keyset_release(answer.set);
@@ -253,12 +275,12 @@ static void publish_stored(const server_rec *s, mcp_issuer_t *issuer, apr_pool_t
     ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, s,
                  "MCP0315: issuer %s: %u keys of %s from the key store serve until the first fetch", issuer->conf->name,
                  issuer->record.keys, when);
-    publish(issuer, &issuer->record, issuer->stored_text, ptemp);
+    publish(issuer, &issuer->record, issuer->stored_text, 0, ptemp);
 }
 
 static int elected(const server_rec *s, mcp_issuer_t *issuer, apr_pool_t *ptemp)
 {
-    if (!issuer->leading && apr_proc_mutex_trylock(issuer->election) == APR_SUCCESS) {
+    if (!issuer->leading && issuer->election && apr_proc_mutex_trylock(issuer->election) == APR_SUCCESS) {
         issuer->leading = 1;
         issuer->thread = apr_os_thread_current();
         mcp_demand_abandoned(&issuer->slot->demand, mcp_clock_monotonic(), issuer->cooldown);
@@ -279,11 +301,12 @@ static void resign(mcp_issuer_t *issuer)
 
 /* Is there something to fetch, now or within a second? Requests wait for what is asked for: mod_watchdog's ticks are too far
  * apart for that. */
-static int attempt_wanted(mcp_issuer_t *issuer, int *pdue)
+static int attempt_wanted(mcp_issuer_t *issuer, int *pdue, apr_pool_t *ptemp)
 {
     apr_time_t last = mcp_clock_monotonic() + APR_USEC_PER_SEC;
+    int silent;
 
-    while (!(*pdue = is_due(issuer)) && !mcp_demand_pending(&issuer->slot->demand)) {
+    while (!(*pdue = follow_now(issuer, &silent, ptemp)) && !mcp_demand_pending(&issuer->slot->demand)) {
         if (mcp_clock_monotonic() > last || stopping(NULL)) {
             return 0;
         }
@@ -295,15 +318,20 @@ static int attempt_wanted(mcp_issuer_t *issuer, int *pdue)
 static apr_status_t tick(int state, void *data, apr_pool_t *ptemp)
 {
     mcp_issuer_t *issuer = data;
-    int due;
+    int due, silent = 0;
 
     if (!callback_begin()) {
         return APR_SUCCESS;
     }
     if (state != AP_WATCHDOG_STATE_STOPPING && !stopping(NULL)) {
-        mcp_refresh_follow(issuer, ptemp);
-        if (elected(ap_server_conf, issuer, ptemp) && attempt_wanted(issuer, &due)) {
-            attempt(ap_server_conf, issuer, due, ptemp);
+        follow_now(issuer, &silent, ptemp);
+        if (elected(ap_server_conf, issuer, ptemp)) {
+            if (attempt_wanted(issuer, &due, ptemp)) {
+                attempt(ap_server_conf, issuer, due, ptemp);
+            }
+        }
+        else if (silent) {
+            silence_log(ap_server_conf, issuer);
         }
     }
     if (state == AP_WATCHDOG_STATE_STOPPING || stopping(NULL)) {
@@ -368,6 +396,7 @@ static void stored_start(const server_rec *s, mcp_issuer_t *issuer, apr_pool_t *
     issuer->stored_text = text;
     issuer->settled = 1;
     mcp_keycache_put(issuer->keys, set);
+    mcp_keycache_limit(issuer->keys, mcp_refresh_usable_until(&issuer->record.refresh, &issuer->bounds));
 }
 
 apr_status_t mcp_refresh_start(const server_rec *s, apr_pool_t *p)

@@ -9,8 +9,7 @@
  * one that hangs stops no other. */
 int mcp_refresh_post_config(apr_pool_t *pconf, server_rec *s);
 
-/* Makes this process use what is published for the issuer, if it does not yet, and drops what has expired. Threads may call at
- * the same time. */
+/* Makes this process use what is published for the issuer, if it does not yet. Threads may call at the same time. */
 void mcp_refresh_follow(mcp_issuer_t *issuer, apr_pool_t *ptemp);
 
 /* Once per child, before its watchdog threads and its first request: takes over the keys that the server already has, or the

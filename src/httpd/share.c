@@ -68,8 +68,9 @@ static int slots_count(void)
 }
 
 /* What an earlier generation knew of the same source. */
-static void slot_inherit(mcp_slot_t *slot, const retained_t *retained, apr_interval_time_t cooldown, apr_pool_t *ptemp)
+static void slot_inherit(const mcp_issuer_t *issuer, const retained_t *retained, apr_pool_t *ptemp)
 {
+    mcp_slot_t *slot = issuer->slot;
     int i;
 
     for (i = 0; i < retained->count; i++) {
@@ -77,13 +78,14 @@ static void slot_inherit(mcp_slot_t *slot, const retained_t *retained, apr_inter
         mcp_keyrecord_t record;
         char *text;
 
-        if (!strcmp(old->identity, slot->identity)) {
+        if (!strncmp(old->identity, slot->identity, sizeof(old->identity))) {
             if (mcp_keyshare_read(&record, &text, &old->keys, ptemp)) {
+                mcp_refresh_rebound(&record.refresh, &issuer->bounds, mcp_clock_monotonic());
                 mcp_keyshare_publish(&slot->keys, &record, text);
             }
             slot->demand = old->demand;
-            mcp_demand_abandoned(&slot->demand, mcp_clock_monotonic(),
-                                 cooldown); /* what runs is for children of before */
+            /* What runs is for the children of before. */
+            mcp_demand_abandoned(&slot->demand, mcp_clock_monotonic(), issuer->cooldown);
             return;
         }
     }
@@ -121,7 +123,7 @@ static apr_status_t slots_make(retained_t *retained, mcp_slot_t *slots, server_r
         issuer->slot = slots++;
         apr_cpystrn(issuer->slot->identity, issuer->identity, sizeof(issuer->slot->identity));
         rv = mcp_demand_init(&issuer->slot->demand);
-        slot_inherit(issuer->slot, retained, issuer->cooldown, ptemp);
+        slot_inherit(issuer, retained, ptemp);
         if (rv == APR_SUCCESS) {
             rv = election_create(issuer, i, s, pconf);
         }
@@ -195,17 +197,24 @@ int mcp_share_post_config(apr_pool_t *pconf, server_rec *s)
     return OK;
 }
 
-apr_status_t mcp_share_start(apr_pool_t *p)
+void mcp_share_start(const server_rec *s, apr_pool_t *p)
 {
-    apr_status_t rv = APR_SUCCESS;
+    apr_status_t rv;
     int i;
 
-    for (i = 0; i < mcp_issuers_count() && rv == APR_SUCCESS; i++) {
+    for (i = 0; i < mcp_issuers_count(); i++) {
         mcp_issuer_t *issuer = mcp_issuer_at(i);
 
-        if (issuer->slot) {
-            rv = apr_proc_mutex_child_init(&issuer->election, apr_proc_mutex_lockfile(issuer->election), p);
+        if (!issuer->slot) {
+            continue;
+        }
+        rv = apr_proc_mutex_child_init(&issuer->election, apr_proc_mutex_lockfile(issuer->election), p);
+        if (rv != APR_SUCCESS) {
+            issuer->election = NULL;
+            ap_log_error(APLOG_MARK, APLOG_WARNING, rv, s,
+                         "MCP0321: issuer %s: the mutex " MUTEX_TYPE " cannot be opened, this process leaves fetching "
+                         "keys to others",
+                         issuer->conf->name);
         }
     }
-    return rv;
 }

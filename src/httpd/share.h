@@ -12,6 +12,7 @@
 typedef struct mcp_slot_t {
     char identity[65];      /* mcp_keysource_identity: whose keys these are, "" for nobody's */
     apr_uint32_t complaint; /* was it said that the stored keys are of no use? */
+    apr_uint32_t silent;    /* was it said that nobody fetches? */
     mcp_demand_t demand;
     mcp_keyshare_t keys;
 } mcp_slot_t;
@@ -24,8 +25,8 @@ int mcp_share_pre_config(apr_pool_t *pconf);
  * the next restart in the parent, and in each child until it ends. */
 int mcp_share_post_config(apr_pool_t *pconf, server_rec *s);
 
-/* Once per child: opens the election mutexes. */
-apr_status_t mcp_share_start(apr_pool_t *p);
+/* Once per child: opens the election mutexes. A child for which that fails says so, and leaves fetching to others. */
+void mcp_share_start(const server_rec *s, apr_pool_t *p);
 
 /* Three quarters of the server's workers; NULL when no keys are fetched. */
 mcp_waiters_t *mcp_share_waiters(void);

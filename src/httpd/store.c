@@ -42,12 +42,13 @@ void mcp_store_post_config(apr_pool_t *pconf, server_rec *s)
 }
 
 /* Times of the wall clock as of this machine's monotonic one. */
-static void record_restore(mcp_keyrecord_t *record, const mcp_keystore_entry_t *entry)
+static void record_restore(mcp_keyrecord_t *record, const mcp_keystore_entry_t *entry, const mcp_refresh_conf_t *bounds)
 {
     apr_time_t now = mcp_clock_monotonic(), wall = apr_time_now();
 
     memset(record, 0, sizeof(*record));
     mcp_refresh_restored(&record->refresh, now - (wall - entry->loaded_wall), now - (wall - entry->refresh_wall), now);
+    mcp_refresh_rebound(&record->refresh, bounds, now);
     record->told = MCP_REFRESH_STALE; /* so that the first good answer is news */
     record->version = 1;
     record->len = (apr_uint32_t)entry->len;
@@ -73,7 +74,7 @@ int mcp_store_read(mcp_keyrecord_t *record, const char **ptext, mcp_issuer_t *is
     if (!entry) {
         return 0;
     }
-    record_restore(record, entry);
+    record_restore(record, entry, &issuer->bounds);
     *ptext = entry->text;
     return record->refresh.refresh_at + issuer->bounds.max_stale > mcp_clock_monotonic();
 }

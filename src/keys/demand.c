@@ -11,18 +11,10 @@
  * very fetch that started the cool-down. It may come from a fetcher that was killed at its beginning, or from a process
  * that slept between looking and asking. */
 
-/* A miss is one word, so that it is always whole: tag << 32 | until << 5 | count.
+/* A miss is one word, so that it is always whole: tag << 32 | until.
  * tag    32 bits of the digest, besides those that choose the place; 42 in all must agree for a kid to be taken for another
- * until  whole seconds of the monotonic clock, rounded up, modulo 2^27 (four years)
- * count  misses in a row, 0: the place is empty; 31 stands for more
- * Past until the kid may be asked for again, but count is kept for the doubling. It is forgotten when a newer kid takes the
- * place, or when it has been over for longer than the longest time that anything is remembered. */
-#define COUNT_BITS 5
-#define COUNT_MAX ((1u << COUNT_BITS) - 1)
-#define SECOND_BITS 27
-#define SECOND_MASK ((1u << SECOND_BITS) - 1)
-/* Times up to this far away can be told from past ones. */
-#define SECONDS_MAX (SECOND_MASK / 2)
+ * until  whole seconds of the clock, rounded up, modulo 2^32; 0: the place is empty
+ * A miss that is over stays until a newer kid takes its place. */
 
 typedef struct place_t {
     apr_uint32_t index, tag;
@@ -70,17 +62,9 @@ static int find_place(place_t *place, const mcp_demand_t *demand, const char *ki
     return 1;
 }
 
-static apr_uint32_t count_of(apr_uint64_t miss, apr_uint32_t tag)
+static apr_uint32_t seconds(apr_time_t time)
 {
-    return miss >> 32 == tag ? miss & COUNT_MAX : 0;
-}
-
-/* Seconds until a miss is over; 0 and below: it is. */
-static apr_int64_t seconds_left(apr_uint64_t miss, apr_time_t now)
-{
-    apr_uint32_t left = ((apr_uint32_t)(miss >> COUNT_BITS) - (apr_uint32_t)apr_time_sec(now)) & SECOND_MASK;
-
-    return left <= SECONDS_MAX ? (apr_int64_t)left : (apr_int64_t)left - SECOND_MASK - 1;
+    return (apr_uint32_t)apr_time_sec(time);
 }
 
 static int is_remembered(const mcp_demand_t *demand, const char *kid, apr_time_t now)
@@ -92,7 +76,8 @@ static int is_remembered(const mcp_demand_t *demand, const char *kid, apr_time_t
         return 0;
     }
     miss = __atomic_load_n(&demand->misses[place.index], __ATOMIC_RELAXED);
-    return count_of(miss, place.tag) && seconds_left(miss, now) > 0;
+    /* The difference, for the seconds may have wrapped round in between. */
+    return (apr_uint32_t)miss && miss >> 32 == place.tag && (apr_int32_t)((apr_uint32_t)miss - seconds(now)) > 0;
 }
 
 static apr_time_t asked_for(const mcp_demand_t *demand)
@@ -143,49 +128,14 @@ int mcp_demand_ask(mcp_demand_t *demand, const char *kid, apr_time_t now, apr_ti
     return 1;
 }
 
-/* Seconds, rounded up, for which the given number of misses in a row is remembered. */
-static apr_interval_time_t memory(apr_uint32_t count, apr_interval_time_t cooldown, apr_interval_time_t longest)
+void mcp_demand_missed(mcp_demand_t *demand, const char *kid, apr_time_t now, apr_interval_time_t cooldown)
 {
-    apr_interval_time_t time = cooldown;
-
-    while (--count > 0 && time < longest) {
-        time = time > longest / 2 ? longest : time * 2;
-    }
-    return time < apr_time_from_sec(SECONDS_MAX - 1) ? time : apr_time_from_sec(SECONDS_MAX - 1);
-}
-
-/* The word for one more miss; the same word while kid is still remembered. */
-static apr_uint64_t missed_again(apr_uint64_t miss, apr_uint32_t tag, apr_time_t now, apr_interval_time_t cooldown,
-                                 apr_interval_time_t longest)
-{
-    apr_uint32_t count = count_of(miss, tag), until;
-    apr_int64_t left = seconds_left(miss, now);
-
-    if (count && left > 0) {
-        return miss;
-    }
-    if (count && apr_time_from_sec(-left) > memory(COUNT_MAX, cooldown, longest)) {
-        count = 0;
-    }
-    count += count < COUNT_MAX;
-    until = (apr_uint32_t)apr_time_sec(now + memory(count, cooldown, longest) + APR_USEC_PER_SEC - 1) & SECOND_MASK;
-    return (apr_uint64_t)tag << 32 | until << COUNT_BITS | count;
-}
-
-void mcp_demand_missed(mcp_demand_t *demand, const char *kid, apr_time_t now, apr_interval_time_t cooldown,
-                       apr_interval_time_t longest)
-{
-    apr_uint64_t miss, *word;
+    apr_uint32_t until = seconds(now + cooldown + APR_USEC_PER_SEC - 1);
     place_t place;
 
-    if (cooldown <= 0 || !find_place(&place, demand, kid)) {
-        return;
-    }
-    word = &demand->misses[place.index];
-    miss = __atomic_load_n(word, __ATOMIC_RELAXED);
-    while (!__atomic_compare_exchange_n(word, &miss, missed_again(miss, place.tag, now, cooldown, longest), 0,
-                                        __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
-        /* miss is what somebody else has written: of this kid, or to be overwritten */
+    if (cooldown > 0 && find_place(&place, demand, kid)) {
+        __atomic_store_n(&demand->misses[place.index], (apr_uint64_t)place.tag << 32 | (until ? until : 1),
+                         __ATOMIC_RELAXED);
     }
 }
 
@@ -208,9 +158,10 @@ int mcp_demand_began(mcp_demand_t *demand, apr_time_t now, apr_interval_time_t c
     return asked;
 }
 
-void mcp_demand_ended(mcp_demand_t *demand)
+void mcp_demand_ended(mcp_demand_t *demand, int good)
 {
     store(&demand->began, 0);
+    __atomic_add_fetch(&demand->answers, good != 0, __ATOMIC_RELEASE);
     __atomic_add_fetch(&demand->rounds, 1, __ATOMIC_RELEASE);
 }
 
@@ -225,7 +176,7 @@ void mcp_demand_abandoned(mcp_demand_t *demand, apr_time_t now, apr_interval_tim
         store(&demand->asked, now ? now : 1);
         store(&demand->cool_until, now);
     }
-    mcp_demand_ended(demand);
+    mcp_demand_ended(demand, 0);
 }
 
 apr_time_t mcp_demand_since(const mcp_demand_t *demand)
@@ -236,4 +187,9 @@ apr_time_t mcp_demand_since(const mcp_demand_t *demand)
 apr_uint32_t mcp_demand_rounds(const mcp_demand_t *demand)
 {
     return __atomic_load_n(&demand->rounds, __ATOMIC_ACQUIRE);
+}
+
+apr_uint32_t mcp_demand_answers(const mcp_demand_t *demand)
+{
+    return __atomic_load_n(&demand->answers, __ATOMIC_ACQUIRE);
 }

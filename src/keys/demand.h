@@ -15,6 +15,7 @@ typedef struct mcp_demand_t {
     apr_time_t began;                       /* when the fetch that runs began; 0: none runs */
     apr_time_t cool_until;                  /* no fetch is asked for before */
     apr_uint32_t rounds;                    /* fetches that have ended */
+    apr_uint32_t answers;                   /* of these, with a good answer */
     apr_uint64_t misses[MCP_DEMAND_MISSES]; /* see demand.c */
 } mcp_demand_t;
 
@@ -27,16 +28,15 @@ apr_status_t mcp_demand_init(mcp_demand_t *demand);
  * is remembered as unknown. */
 int mcp_demand_ask(mcp_demand_t *demand, const char *kid, apr_time_t now, apr_time_t *puntil);
 
-/* A request has waited for kid in vain. It is remembered for cooldown; each time it is missed again after that for twice
- * as long as before, up to longest (or cooldown if that is longer). Bounded: a newer kid may take the place of an older. */
-void mcp_demand_missed(mcp_demand_t *demand, const char *kid, apr_time_t now, apr_interval_time_t cooldown,
-                       apr_interval_time_t longest);
+/* A good answer that came while a request waited does not have kid either. It is remembered for cooldown: not longer, for
+ * whoever makes up the name of a key to come must not keep it out. Bounded: a newer kid may take the place of an older. */
+void mcp_demand_missed(mcp_demand_t *demand, const char *kid, apr_time_t now, apr_interval_time_t cooldown);
 
 /* For the one who fetches. Is a fetch asked for? It begins (which starts the cool-down if it was asked for, and returns
- * whether it was); it has ended, whatever came of it. */
+ * whether it was); it has ended, with a good answer or without. */
 int mcp_demand_pending(const mcp_demand_t *demand);
 int mcp_demand_began(mcp_demand_t *demand, apr_time_t now, apr_interval_time_t cooldown);
-void mcp_demand_ended(mcp_demand_t *demand);
+void mcp_demand_ended(mcp_demand_t *demand, int good);
 
 /* The fetch that runs, if there is one, will have no outcome: its fetcher stops, or was killed as a new one finds. It has
  * ended; if it was asked for, it is asked for once more, without a cool-down. cooldown: as it began with. */
@@ -45,7 +45,8 @@ void mcp_demand_abandoned(mcp_demand_t *demand, apr_time_t now, apr_interval_tim
 /* When the fetch that runs began; 0: none runs. */
 apr_time_t mcp_demand_since(const mcp_demand_t *demand);
 
-/* Counts the fetches that have ended. */
+/* Counts the fetches that have ended, and those with a good answer. */
 apr_uint32_t mcp_demand_rounds(const mcp_demand_t *demand);
+apr_uint32_t mcp_demand_answers(const mcp_demand_t *demand);
 
 #endif

@@ -3,6 +3,8 @@
 #include <apr_strings.h>
 #include <string.h>
 
+#define TRIES_MAX 1000
+
 apr_uint32_t mcp_keyshare_serial(const mcp_keyshare_t *share)
 {
     return __atomic_load_n(&share->serial, __ATOMIC_ACQUIRE);
@@ -23,18 +25,21 @@ static int copy_read(mcp_keyrecord_t *record, char **ptext, const mcp_keyshare_t
 apr_uint32_t mcp_keyshare_read(mcp_keyrecord_t *record, char **ptext, const mcp_keyshare_t *share, apr_pool_t *p)
 {
     apr_uint32_t serial;
+    int tries;
 
-    do {
+    for (tries = 0; tries < TRIES_MAX && (serial = mcp_keyshare_serial(share)); tries++) {
         if (ptext) {
             *ptext = NULL;
         }
-        serial = mcp_keyshare_serial(share);
-        if (!serial) {
-            memset(record, 0, sizeof(*record));
-            return 0;
+        if (copy_read(record, ptext, share, serial, p)) {
+            return serial;
         }
-    } while (!copy_read(record, ptext, share, serial, p));
-    return serial;
+    }
+    if (ptext) {
+        *ptext = NULL;
+    }
+    memset(record, 0, sizeof(*record));
+    return 0;
 }
 
 void mcp_keyshare_publish(mcp_keyshare_t *share, const mcp_keyrecord_t *record, const char *text)

@@ -38,7 +38,7 @@ typedef struct mcp_keyshare_t {
 apr_uint32_t mcp_keyshare_serial(const mcp_keyshare_t *share);
 
 /* Reads the record and, with ptext, the text (in p, not NUL-terminated, NULL when there is none). Returns the serial number
- * of what was read; 0 with a zeroed record before the first. */
+ * of what was read; 0 with a zeroed record before the first, or if the writer is always in the way, which no honest one is. */
 apr_uint32_t mcp_keyshare_read(mcp_keyrecord_t *record, char **ptext, const mcp_keyshare_t *share, apr_pool_t *p);
 
 /* Publishes the record with record->len bytes of text. For the one writer only. */

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -338,12 +339,13 @@ static int file_replace(int dir, const char *name, const char *temp, const char 
     return 0;
 }
 
-/* One writer per process at a time: the new file is named after the process, so that a crash leaves no heap of them. */
+/* The new file is named after process and thread: two sections may describe the same source of keys. */
 static const char *entry_save(const mcp_keystore_t *store, const mcp_keystore_entry_t *entry, const char *data,
                               apr_size_t len, apr_pool_t *p)
 {
     const char *name = apr_pstrcat(p, entry->identity, ".json", NULL);
-    const char *temp = apr_psprintf(p, "%s.%ld.tmp", entry->identity, (long)getpid());
+    const char *temp =
+        apr_psprintf(p, "%s.%ld-%lx.tmp", entry->identity, (long)getpid(), (unsigned long)pthread_self());
     int dir, error;
     const char *reason = dir_open(&dir, store, p);
 

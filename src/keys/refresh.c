@@ -3,6 +3,7 @@
 #include <apr_date.h>
 #include <apr_lib.h>
 #include <limits.h>
+#include <stdint.h>
 #include <string.h>
 #include <strings.h>
 
@@ -28,37 +29,61 @@ void mcp_refresh_restored(mcp_refresh_t *refresh, apr_time_t loaded_at, apr_time
     refresh->refresh_at = refresh_at;
 }
 
+static apr_time_t earlier(apr_time_t a, apr_time_t b)
+{
+    return a < b ? a : b;
+}
+
+static apr_time_t later_by(apr_time_t time, apr_interval_time_t interval)
+{
+    return time > 0 && interval > INT64_MAX - time ? INT64_MAX : time + interval;
+}
+
+void mcp_refresh_rebound(mcp_refresh_t *refresh, const mcp_refresh_conf_t *conf, apr_time_t now)
+{
+    if (refresh->loaded) {
+        refresh->refresh_at = earlier(refresh->refresh_at, later_by(refresh->loaded_at, conf->max));
+    }
+    if (refresh->failures) {
+        refresh->next_try = earlier(refresh->next_try, later_by(now, conf->min));
+    }
+    else if (refresh->loaded) {
+        refresh->next_try = earlier(refresh->next_try, refresh->refresh_at);
+    }
+}
+
+apr_time_t mcp_refresh_usable_until(const mcp_refresh_t *refresh, const mcp_refresh_conf_t *conf)
+{
+    apr_time_t until = later_by(refresh->refresh_at, conf->max_stale);
+
+    if (!refresh->loaded) {
+        return INT64_MIN;
+    }
+    return refresh->failures ? until : later_by(until, SILENCE);
+}
+
 mcp_refresh_state_t mcp_refresh_state(const mcp_refresh_t *refresh, const mcp_refresh_conf_t *conf, apr_time_t now)
 {
-    apr_interval_time_t late = now - refresh->refresh_at;
-
     if (!refresh->loaded) {
         return MCP_REFRESH_EMPTY;
     }
+    if (now >= mcp_refresh_usable_until(refresh, conf)) {
+        return MCP_REFRESH_EXPIRED;
+    }
     if (refresh->failures) {
-        return late >= conf->max_stale ? MCP_REFRESH_EXPIRED : MCP_REFRESH_STALE;
+        return MCP_REFRESH_STALE;
     }
-    if (late < 0) {
-        return MCP_REFRESH_FRESH;
-    }
-    return late - conf->max_stale >= SILENCE ? MCP_REFRESH_EXPIRED : MCP_REFRESH_DUE;
+    return now < refresh->refresh_at ? MCP_REFRESH_FRESH : MCP_REFRESH_DUE;
+}
+
+int mcp_refresh_silent(const mcp_refresh_t *refresh, apr_time_t now)
+{
+    return refresh->loaded && !refresh->failures && now >= later_by(refresh->refresh_at, SILENCE);
 }
 
 int mcp_refresh_due(const mcp_refresh_t *refresh, apr_time_t now)
 {
     return now >= refresh->next_try;
-}
-
-int mcp_refresh_usable(const mcp_refresh_t *refresh, const mcp_refresh_conf_t *conf, apr_time_t now)
-{
-    switch (mcp_refresh_state(refresh, conf, now)) {
-    case MCP_REFRESH_FRESH:
-    case MCP_REFRESH_DUE:
-    case MCP_REFRESH_STALE:
-        return 1;
-    default:
-        return 0;
-    }
 }
 
 const char *mcp_refresh_name(mcp_refresh_state_t state)
@@ -109,7 +134,7 @@ void mcp_refresh_failed(mcp_refresh_t *refresh, const mcp_refresh_conf_t *conf, 
     int before = refresh->failures;
 
     refresh->failures += before < INT_MAX;
-    if (!mcp_refresh_usable(refresh, conf, now) && most > UNUSABLE_RETRY_MAX) {
+    if (now >= mcp_refresh_usable_until(refresh, conf) && most > UNUSABLE_RETRY_MAX) {
         most = UNUSABLE_RETRY_MAX;
     }
     delay = back_off(before, most);

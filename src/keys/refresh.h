@@ -34,10 +34,15 @@ void mcp_refresh_init(mcp_refresh_t *refresh, apr_time_t now);
  * immediately. */
 void mcp_refresh_restored(mcp_refresh_t *refresh, apr_time_t loaded_at, apr_time_t refresh_at, apr_time_t now);
 
+/* The state comes from a run with other bounds: what they allow no more is brought forward. */
+void mcp_refresh_rebound(mcp_refresh_t *refresh, const mcp_refresh_conf_t *conf, apr_time_t now);
+
 mcp_refresh_state_t mcp_refresh_state(const mcp_refresh_t *refresh, const mcp_refresh_conf_t *conf, apr_time_t now);
 int mcp_refresh_due(const mcp_refresh_t *refresh, apr_time_t now); /* fetch now? */
-/* May tokens be verified with the set? */
-int mcp_refresh_usable(const mcp_refresh_t *refresh, const mcp_refresh_conf_t *conf, apr_time_t now);
+/* Until when may tokens be verified with the set, if no outcome changes that? INT64_MIN without one. */
+apr_time_t mcp_refresh_usable_until(const mcp_refresh_t *refresh, const mcp_refresh_conf_t *conf);
+/* Has a set been due for a minute without any outcome? Then nobody fetches. */
+int mcp_refresh_silent(const mcp_refresh_t *refresh, apr_time_t now);
 const char *mcp_refresh_name(mcp_refresh_state_t state); /* for logs: "fresh" … */
 
 /* A good set came, or word that it is unchanged. lifetime: what the answer's caching headers allow (mcp_refresh_lifetime),

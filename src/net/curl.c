@@ -172,6 +172,16 @@ static CURLcode allow_protocols(CURL *curl)
 
 #define SET(option, value) (curl_easy_setopt(curl, option, value) == CURLE_OK)
 
+/* Without it, giving up waits for the resolver's thread, however long that takes. */
+static int set_quick_exit(CURL *curl)
+{
+#if LIBCURL_VERSION_NUM >= 0x075700
+    return SET(CURLOPT_QUICK_EXIT, 1L);
+#else
+    return 1;
+#endif
+}
+
 static int set_callbacks(CURL *curl, exchange_t *exchange)
 {
     return SET(CURLOPT_WRITEFUNCTION, on_body) && SET(CURLOPT_WRITEDATA, exchange) &&
@@ -188,7 +198,7 @@ static int set_limits(CURL *curl, const mcp_http_request_t *request)
     return SET(CURLOPT_NOSIGNAL, 1L) && SET(CURLOPT_TIMEOUT_MS, limit) && SET(CURLOPT_CONNECTTIMEOUT_MS, limit) &&
            SET(CURLOPT_MAXFILESIZE_LARGE, (curl_off_t)request->max_body) && allow_protocols(curl) == CURLE_OK &&
            SET(CURLOPT_FOLLOWLOCATION, 0L) && SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1) &&
-           SET(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+           SET(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L) && set_quick_exit(curl);
 }
 
 /* The empty strings keep http_proxy, no_proxy and the like out. */

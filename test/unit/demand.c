@@ -15,7 +15,6 @@
 #define START SEC(1000)
 #define WAIT MCP_DEMAND_WAIT
 #define COOL SEC(30)
-#define LONG SEC(3600)
 
 /* Until when the request may wait, 0 for not at all. */
 static apr_time_t ask(mcp_demand_t *demand, const char *kid, apr_time_t now)
@@ -31,7 +30,7 @@ static void fetch(mcp_demand_t *demand, apr_time_t now)
 {
     ask(demand, "any", now);
     mcp_demand_began(demand, now, COOL);
-    mcp_demand_ended(demand);
+    mcp_demand_ended(demand, 1);
 }
 
 static void asking(void)
@@ -57,8 +56,8 @@ static void asking(void)
     OK(ask(&demand, "a", START + SEC(5) + WAIT) == 0, "R03 and not a microsecond longer");
     OK(!mcp_demand_pending(&demand), "K01 nobody asks for another one meanwhile");
     OK(mcp_demand_rounds(&demand) == 0, "it has not ended");
-    mcp_demand_ended(&demand);
-    OK(mcp_demand_rounds(&demand) == 1, "now it has");
+    mcp_demand_ended(&demand, 1);
+    OK(mcp_demand_rounds(&demand) == 1 && mcp_demand_answers(&demand) == 1, "now it has, with a good answer");
 
     OK(ask(&demand, "a", START + SEC(5) + WAIT) == 0, "K01 no further fetch");
     OK(ask(&demand, "a", START + SEC(5) + COOL - 1) == 0 && demand.asked == 0, "K01 during the cool-down");
@@ -73,10 +72,10 @@ static void unasked(void)
     mcp_demand_init(&demand);
     OK(mcp_demand_began(&demand, START, COOL) == 0, "a fetch nobody asked for");
     OK(ask(&demand, "a", START + 1) == START + WAIT && !mcp_demand_pending(&demand), "R06 is waited for as well");
-    mcp_demand_ended(&demand);
+    mcp_demand_ended(&demand, 1);
     OK(ask(&demand, "a", START + 2) == START + 2 + WAIT && mcp_demand_pending(&demand), "but starts no cool-down");
     OK(mcp_demand_began(&demand, START + 3, 0) == 1, "a cool-down of nothing");
-    mcp_demand_ended(&demand);
+    mcp_demand_ended(&demand, 1);
     OK(ask(&demand, "a", START + 3) == START + 3 + WAIT, "is none");
     mcp_demand_init(&demand);
     OK(ask(&demand, "a", 0) > 0 && mcp_demand_pending(&demand), "the clock may stand at its beginning");
@@ -102,9 +101,9 @@ static void abandoned(void)
     mcp_demand_abandoned(&demand, START + SEC(4), COOL);
     OK(mcp_demand_pending(&demand), "R13 a fetch on demand that was cut off is asked for again");
     OK(ask(&demand, "a", START + SEC(4)) == START + SEC(4) + WAIT, "R06 R13 and waited for");
-    OK(mcp_demand_rounds(&demand) == 1, "who waited for the one cut off is told");
+    OK(mcp_demand_rounds(&demand) == 1 && mcp_demand_answers(&demand) == 0, "who waited for the one cut off is told");
     OK(mcp_demand_began(&demand, START + SEC(5), COOL) == 1, "the next one begins");
-    mcp_demand_ended(&demand);
+    mcp_demand_ended(&demand, 1);
     OK(ask(&demand, "a", START + SEC(5)) == 0, "K01 and has its cool-down");
 
     mcp_demand_began(&demand, START + SEC(6), COOL);
@@ -121,13 +120,13 @@ static void killed_fetcher(void)
     ask(&demand, "a", START);
     mcp_demand_began(&demand, START, COOL);
     OK(ask(&demand, "a", START + SEC(50)) == 0, "R13 a fetcher that was killed: nobody waits for it for long");
-    mcp_demand_ended(&demand);
+    mcp_demand_ended(&demand, 1);
     OK(mcp_demand_rounds(&demand) == 1 && ask(&demand, "a", START + SEC(50)) > 0, "R13 the next one clears that away");
 
     mcp_demand_init(&demand);
     ask(&demand, "a", START);
     demand.began = START + 1;
-    mcp_demand_ended(&demand);
+    mcp_demand_ended(&demand, 1);
     OK(mcp_demand_pending(&demand) && mcp_demand_began(&demand, START + 2, COOL) == 1,
        "R13 killed before the cool-down began: it is still asked for");
 
@@ -135,12 +134,12 @@ static void killed_fetcher(void)
     ask(&demand, "a", START);
     demand.began = START + 1;
     demand.cool_until = START + 1 + COOL;
-    mcp_demand_ended(&demand);
+    mcp_demand_ended(&demand, 1);
     OK(!mcp_demand_pending(&demand), "K01 killed after that: it is not asked for any more");
     OK(ask(&demand, "a", START + COOL) == 0, "K01 nor again during the cool-down");
     OK(mcp_demand_began(&demand, START + 2, COOL) == 0 && demand.cool_until == START + 1 + COOL && demand.asked == 0,
        "another fetch does not take it for its own");
-    mcp_demand_ended(&demand);
+    mcp_demand_ended(&demand, 1);
     demand.asked = START;
     OK(ask(&demand, "a", START + 1 + COOL) == START + 1 + COOL + WAIT && mcp_demand_pending(&demand),
        "K01 what was asked for before the cool-down does not stand in the way after it");
@@ -158,38 +157,29 @@ static void late_asker(void)
     OK(ask(&demand, "b", START + 1) == 0, "and keeps nobody waiting");
 }
 
-static void misses(void)
-{
-    static const int wanted[] = { 30, 60, 120, 240, 480, 960, 1920, 3600, 3600, 3600 };
-    mcp_demand_t demand;
-    apr_time_t now = START;
-    int i, lost = 0;
-
-    mcp_demand_init(&demand);
-    for (i = 0; i < (int)(sizeof(wanted) / sizeof(wanted[0])); i++) {
-        OK(ask(&demand, "a", now) > 0, "K01 miss %d: there is hope", i + 1);
-        mcp_demand_missed(&demand, "a", now, COOL, LONG);
-        demand.asked = 0;
-        OK(ask(&demand, "a", now) == 0 && ask(&demand, "a", now + SEC(wanted[i]) - 1) == 0,
-           "K01 miss %d in a row is remembered for %d s", i + 1, wanted[i]);
-        now += SEC(wanted[i]);
-        OK(ask(&demand, "b", now - 1) > 0, "K01 for this kid alone");
-        demand.asked = 0;
-    }
-    OK(ask(&demand, "a", now) > 0, "no kid is refused for ever");
-    for (i = 0; i < 100; i++) {
-        mcp_demand_missed(&demand, "a", now, COOL, LONG);
-        demand.asked = 0;
-        lost += ask(&demand, "a", now + LONG - 1) != 0 || ask(&demand, "a", now + LONG) == 0;
-        now += LONG;
-    }
-    OK(lost == 0, "more misses than can be counted");
-}
-
 static int remembered(mcp_demand_t *demand, const char *kid, apr_time_t now)
 {
     demand->asked = demand->began = demand->cool_until = 0;
     return ask(demand, kid, now) == 0;
+}
+
+static void misses(void)
+{
+    mcp_demand_t demand;
+    int i;
+
+    mcp_demand_init(&demand);
+    OK(!remembered(&demand, "a", START), "K01 there is hope for a kid that was never missed");
+    mcp_demand_missed(&demand, "a", START, COOL);
+    OK(remembered(&demand, "a", START) && remembered(&demand, "a", START + COOL - 1),
+       "K01 one that was missed is remembered for the cool-down");
+    OK(!remembered(&demand, "a", START + COOL), "K01 and not longer: nobody can keep a key to come out");
+    OK(!remembered(&demand, "b", START), "K01 this kid alone");
+    for (i = 0; i < 50; i++) {
+        mcp_demand_missed(&demand, "a", START + COOL + i, COOL);
+    }
+    OK(remembered(&demand, "a", START + COOL) && !remembered(&demand, "a", START + COOL * 2 + SEC(1)),
+       "K01 however often it is missed");
 }
 
 static void rounding(void)
@@ -197,79 +187,31 @@ static void rounding(void)
     mcp_demand_t demand;
 
     mcp_demand_init(&demand);
-    mcp_demand_missed(&demand, "a", START + 1, COOL, LONG);
+    mcp_demand_missed(&demand, "a", START + 1, COOL);
     OK(remembered(&demand, "a", START + COOL + 1) && remembered(&demand, "a", START + SEC(31) - 1),
        "a miss between two seconds: rounded up");
     OK(!remembered(&demand, "a", START + SEC(31)), "to the next second");
-    mcp_demand_missed(&demand, "b", START, SEC(0.25), LONG);
+    mcp_demand_missed(&demand, "b", START, SEC(0.25));
     OK(remembered(&demand, "b", START + SEC(1) - 1) && !remembered(&demand, "b", START + SEC(1)), "so is a short one");
-    mcp_demand_missed(&demand, "c", START, 0, LONG);
-    mcp_demand_missed(&demand, "c", START + 1, 0, LONG);
-    OK(!remembered(&demand, "c", START + 1), "without a cool-down nothing is remembered");
-    mcp_demand_missed(&demand, "d", START, COOL, SEC(10));
-    mcp_demand_missed(&demand, "d", START + COOL, COOL, SEC(10));
-    OK(remembered(&demand, "d", START + COOL * 2 - 1) && !remembered(&demand, "d", START + COOL * 2),
-       "a longest time below the cool-down is the cool-down");
-    mcp_demand_missed(&demand, "e", START, COOL, SEC(45));
-    mcp_demand_missed(&demand, "e", START + COOL, COOL, SEC(45));
-    OK(remembered(&demand, "e", START + SEC(75) - 1) && !remembered(&demand, "e", START + SEC(75)),
-       "one that is no doubling is kept to");
-}
-
-/* Many wait for one fetch, and each of them reports the kid. */
-static void together(void)
-{
-    mcp_demand_t demand;
-    int i;
-
-    mcp_demand_init(&demand);
-    for (i = 0; i < 50; i++) {
-        mcp_demand_missed(&demand, "a", START + i * SEC(0.01), COOL, LONG);
-    }
-    OK(!remembered(&demand, "a", START + COOL), "R06 fifty requests that wait together miss a kid once");
-    mcp_demand_missed(&demand, "a", START + COOL, COOL, LONG);
-    mcp_demand_missed(&demand, "a", START + COOL * 3 - 1, COOL, LONG);
-    OK(!remembered(&demand, "a", START + COOL * 3), "to the end of its time");
-}
-
-static void forgetting(void)
-{
-    mcp_demand_t demand;
-    apr_time_t over = START + COOL;
-
-    mcp_demand_init(&demand);
-    mcp_demand_missed(&demand, "a", START, COOL, LONG);
-    mcp_demand_missed(&demand, "a", over + LONG, COOL, LONG);
-    OK(remembered(&demand, "a", over + LONG + COOL),
-       "a miss that was over for the longest time counts for the doubling");
-    mcp_demand_missed(&demand, "b", START, COOL, LONG);
-    mcp_demand_missed(&demand, "b", over + LONG + SEC(1), COOL, LONG);
-    OK(remembered(&demand, "b", over + LONG + SEC(1) + COOL - 1) &&
-           !remembered(&demand, "b", over + LONG + SEC(1) + COOL),
-       "one that was over for longer does not");
+    mcp_demand_missed(&demand, "c", START, 0);
+    OK(!remembered(&demand, "c", START), "without a cool-down nothing is remembered");
 }
 
 static void far_times(void)
 {
-    static const apr_int64_t wrap = 1 << 27;
+    static const apr_int64_t wrap = APR_INT64_C(1) << 32;
     mcp_demand_t demand;
-    apr_time_t now;
+    apr_time_t now = SEC(wrap) - SEC(10);
 
     mcp_demand_init(&demand);
-    now = SEC(wrap) - SEC(10);
-    mcp_demand_missed(&demand, "a", now, COOL, LONG);
-    OK(remembered(&demand, "a", now) && remembered(&demand, "a", now + COOL - 1), "R15 four years after the boot");
-    OK(!remembered(&demand, "a", now + COOL), "R15 the count of seconds begins anew");
-    mcp_demand_missed(&demand, "a", now + COOL, COOL, LONG);
-    OK(remembered(&demand, "a", now + COOL * 3 - 1), "and the doubling goes on");
-    OK(!remembered(&demand, "a", now + SEC(wrap / 2)), "what is long over does not come back for two years");
-    mcp_demand_missed(&demand, "b", SEC(1), APR_INT64_MAX, APR_INT64_MAX);
-    OK(remembered(&demand, "b", SEC(1)) && remembered(&demand, "b", SEC(wrap / 2 - 2)) &&
-           !remembered(&demand, "b", SEC(wrap / 2)),
-       "an endless time is two years");
-    mcp_demand_missed(&demand, "c", START, COOL, APR_INT64_MAX);
-    mcp_demand_missed(&demand, "c", START + COOL, COOL, APR_INT64_MAX);
-    OK(!remembered(&demand, "c", START + COOL * 3), "an endless longest time does not overflow");
+    mcp_demand_missed(&demand, "a", now, COOL);
+    OK(remembered(&demand, "a", now) && remembered(&demand, "a", now + COOL - 1),
+       "R15 when the count of seconds wraps");
+    OK(!remembered(&demand, "a", now + COOL), "R15 a miss ends in time");
+    mcp_demand_missed(&demand, "b", SEC(wrap) - COOL, COOL);
+    OK(remembered(&demand, "b", SEC(wrap) - 1), "R15 also when its end is second 0");
+    mcp_demand_init(&demand);
+    OK(!remembered(&demand, "a", SEC(wrap) - 1) && !remembered(&demand, "a", SEC(1)), "an empty place is no miss");
 }
 
 static const char *numbered(char *kid, apr_size_t size, const char *name, int n)
@@ -286,7 +228,7 @@ static void collisions(void)
 
     mcp_demand_init(&demand);
     for (i = 0; i < MCP_DEMAND_MISSES / 2; i++) {
-        mcp_demand_missed(&demand, numbered(kid, sizeof(kid), "bad", i), START, COOL, LONG);
+        mcp_demand_missed(&demand, numbered(kid, sizeof(kid), "bad", i), START, COOL);
         lost += !remembered(&demand, kid, START);
     }
     for (i = 0; i < MCP_DEMAND_MISSES / 2; i++) {
@@ -302,7 +244,7 @@ static void collisions(void)
 
     old = malloc(sizeof(*old));
     for (i = 0; i < 100000; i++) {
-        mcp_demand_missed(&demand, numbered(kid, sizeof(kid), "flood", i), START, COOL, LONG);
+        mcp_demand_missed(&demand, numbered(kid, sizeof(kid), "flood", i), START, COOL);
         lost += i % 100 == 0 && !remembered(&demand, kid, START);
     }
     *old = demand;
@@ -332,8 +274,8 @@ static void secrets(void)
     mcp_demand_init(&other);
     OK(memcmp(one.secret, other.secret, sizeof(one.secret)) != 0, "K01 each has its own secret");
     for (i = 0; i < 100; i++) {
-        mcp_demand_missed(&one, numbered(kid, sizeof(kid), "kid", i), START, COOL, LONG);
-        mcp_demand_missed(&other, kid, START, COOL, LONG);
+        mcp_demand_missed(&one, numbered(kid, sizeof(kid), "kid", i), START, COOL);
+        mcp_demand_missed(&other, kid, START, COOL);
     }
     for (i = 0; i < MCP_DEMAND_MISSES; i++) {
         same += one.misses[i] && one.misses[i] == other.misses[i];
@@ -341,15 +283,15 @@ static void secrets(void)
     OK(same == 0, "K01 so that nobody can work out which kids share a place");
 
     mcp_demand_init(&one);
-    mcp_demand_missed(&one, "", START, COOL, LONG);
+    mcp_demand_missed(&one, "", START, COOL);
     OK(remembered(&one, "", START) && !remembered(&one, "a", START), "an empty kid is one like any other");
     memset(kid, 'k', sizeof(kid));
     kid[MCP_LIMIT_KID] = '\0';
-    mcp_demand_missed(&one, kid, START, COOL, LONG);
+    mcp_demand_missed(&one, kid, START, COOL);
     OK(remembered(&one, kid, START), "K14 the longest kid is remembered");
     kid[MCP_LIMIT_KID] = 'k';
     kid[MCP_LIMIT_KID + 1] = '\0';
-    mcp_demand_missed(&one, kid, START, COOL, LONG);
+    mcp_demand_missed(&one, kid, START, COOL);
     OK(!remembered(&one, kid, START), "K14 one byte more is not, nor taken for the shorter one");
     OK(ask(&one, kid, START + 1) > 0 && ask(&one, kid, START + 2) > 0, "and may ask as any other");
 }
@@ -370,7 +312,7 @@ static void flood(void)
             early += until != 0 && (until <= now || until > now + WAIT);
         }
         if (ends && now >= ends) {
-            mcp_demand_ended(&demand); /* K02: with an empty set or none */
+            mcp_demand_ended(&demand, 0); /* K02: with an empty set or none */
             ends = 0;
         }
         if (!ends && n % 500 == 0 && mcp_demand_pending(&demand)) {
@@ -499,7 +441,7 @@ static void *APR_THREAD_FUNC asker(apr_thread_t *thread, void *data)
             }
         }
         if (random >> 30 == 0) {
-            mcp_demand_missed(&arena->demand, kid, now, COOL, LONG);
+            mcp_demand_missed(&arena->demand, kid, now, COOL);
         }
         apr_thread_yield();
     }
@@ -532,7 +474,7 @@ static void storm(apr_pool_t *p)
             again += pending && mcp_demand_pending(&arena.demand);
             apr_thread_yield();
             again += pending && mcp_demand_pending(&arena.demand);
-            mcp_demand_ended(&arena.demand);
+            mcp_demand_ended(&arena.demand, 1);
         }
         apr_thread_yield();
     }
@@ -553,9 +495,9 @@ static void ask_for_ever(mcp_demand_t *demand)
     for (n = 0;; n++) {
         apr_time_t now = START + SEC(n);
         ask(demand, numbered(kid, sizeof(kid), "kid", n), now);
-        mcp_demand_missed(demand, kid, now, COOL, LONG);
+        mcp_demand_missed(demand, kid, now, COOL);
         mcp_demand_began(demand, now, 1);
-        mcp_demand_ended(demand);
+        mcp_demand_ended(demand, 1);
     }
 }
 
@@ -584,14 +526,14 @@ static void killed(void)
         usleep(500 + i * 37);
         kill(child, SIGKILL);
         waitpid(child, NULL, 0);
-        mcp_demand_ended(demand);
+        mcp_demand_ended(demand, 1);
         demand->cool_until = START;
         numbered(kid, sizeof(kid), "fresh", i);
         wrong += demand->began != 0 || ask(demand, kid, START + SEC(i)) == -2;
         wrong += mcp_demand_pending(demand) != mcp_demand_began(demand, START + SEC(i), COOL);
-        mcp_demand_ended(demand);
+        mcp_demand_ended(demand, 1);
         wrong += ask(demand, kid, START + SEC(i) + COOL) != START + SEC(i) + COOL + WAIT;
-        mcp_demand_missed(demand, kid, START, COOL, LONG);
+        mcp_demand_missed(demand, kid, START, COOL);
         wrong += !remembered(demand, kid, START);
     }
     OK(wrong == 0, "R13 24 processes killed at any instruction leave nothing locked and nothing wrong");
@@ -607,8 +549,6 @@ static void test(apr_pool_t *p)
     late_asker();
     misses();
     rounding();
-    together();
-    forgetting();
     far_times();
     collisions();
     secrets();

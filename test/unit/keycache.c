@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/base64url.h"
+#include "base/clock.h"
 #include "tap.h"
 
 #define READERS 16
@@ -68,6 +69,24 @@ static void swaps(apr_pool_t *p)
     mcp_keyset_release(set);
     mcp_keycache_put(cache, parse(b));
     OK(mcp_keycache_generation(cache) == 4, "the bytes from before it count as new");
+}
+
+static void limit(apr_pool_t *p)
+{
+    mcp_keycache_t *cache;
+    mcp_keyset_t *set;
+
+    mcp_keycache_create(&cache, p);
+    mcp_keycache_put(cache, parse(key_set("a", p)));
+    mcp_keycache_limit(cache, mcp_clock_monotonic() + apr_time_from_sec(60));
+    OK((set = mcp_keycache_get(cache)) && mcp_keycache_generation(cache) == 1, "before its limit a set is used");
+    mcp_keyset_release(set);
+    mcp_keycache_limit(cache, mcp_clock_monotonic());
+    OK(!mcp_keycache_get(cache), "R02 not from its limit on, with nobody to take it away");
+    OK(mcp_keycache_generation(cache) == 0, "R02 nor what was verified with it");
+    mcp_keycache_limit(cache, mcp_clock_monotonic() + apr_time_from_sec(60));
+    OK((set = mcp_keycache_get(cache)) && mcp_keycache_generation(cache) == 1, "R02 a later limit brings both back");
+    mcp_keyset_release(set);
 }
 
 /* Memory of the set that is still inside is freed with the pool: the leak checker sees to that. */
@@ -154,6 +173,7 @@ static void race(apr_pool_t *p)
 static void test(apr_pool_t *p)
 {
     swaps(p);
+    limit(p);
     last_set(p);
     race(p);
 }

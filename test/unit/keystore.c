@@ -4,6 +4,7 @@
 #include <apr_file_io.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <jansson.h>
 #include <openssl/evp.h>
 #include <signal.h>
@@ -839,7 +840,8 @@ static void unwritable(const char *base, apr_pool_t *p)
 static void leftovers(const char *base, apr_pool_t *p)
 {
     place_t place = place_make(p, base, "leftovers");
-    const char *temp = apr_psprintf(p, "%s/" ID ".%ld.tmp", place.store.dir, (long)getpid());
+    const char *temp =
+        apr_psprintf(p, "%s/" ID ".%ld-%lx.tmp", place.store.dir, (long)getpid(), (unsigned long)pthread_self());
     const char *victim = apr_pstrcat(p, base, "/victim", NULL);
     apr_size_t len;
 

@@ -11,6 +11,11 @@
 static const mcp_refresh_conf_t usual = { SEC(300), SEC(3600), SEC(86400) };
 static const mcp_refresh_conf_t strict = { SEC(300), SEC(3600), 0 };
 
+static int usable(const mcp_refresh_t *refresh, const mcp_refresh_conf_t *conf, apr_time_t now)
+{
+    return now < mcp_refresh_usable_until(refresh, conf);
+}
+
 static apr_interval_time_t life(const char *cache_control)
 {
     return mcp_refresh_lifetime(cache_control, NULL, NULL, SEC(0));
@@ -22,12 +27,12 @@ static void states(void)
 
     mcp_refresh_init(&refresh, START);
     OK(mcp_refresh_state(&refresh, &usual, START) == MCP_REFRESH_EMPTY, "without a set: empty");
-    OK(!mcp_refresh_usable(&refresh, &usual, START), "empty is not usable");
+    OK(!usable(&refresh, &usual, START), "empty is not usable");
     OK(mcp_refresh_due(&refresh, START), "R01 the first fetch is due at once");
     mcp_refresh_failed(&refresh, &usual, START, MIDDLE);
     OK(mcp_refresh_state(&refresh, &usual, START) == MCP_REFRESH_EMPTY,
        "R01 a failure before the first set: still empty");
-    OK(!mcp_refresh_usable(&refresh, &usual, START + SEC(99999)), "and never usable");
+    OK(!usable(&refresh, &usual, START + SEC(99999)), "and never usable");
 
     mcp_refresh_succeeded(&refresh, &usual, SEC(600), START, NEVER);
     OK(mcp_refresh_state(&refresh, &usual, START) == MCP_REFRESH_FRESH, "after a success: fresh");
@@ -36,22 +41,77 @@ static void states(void)
     OK(!mcp_refresh_due(&refresh, START + SEC(600) - 1), "and nothing is due");
     OK(mcp_refresh_state(&refresh, &usual, START + SEC(600)) == MCP_REFRESH_DUE, "then due");
     OK(mcp_refresh_due(&refresh, START + SEC(600)), "and a fetch is due");
-    OK(mcp_refresh_usable(&refresh, &usual, START + SEC(610)), "R05 a set that is being refreshed is usable");
+    OK(usable(&refresh, &usual, START + SEC(610)), "R05 a set that is being refreshed is usable");
 
     mcp_refresh_failed(&refresh, &usual, START + SEC(610), MIDDLE);
     OK(mcp_refresh_state(&refresh, &usual, START + SEC(610)) == MCP_REFRESH_STALE, "R02 a failed refresh: stale");
-    OK(mcp_refresh_usable(&refresh, &usual, START + SEC(610)), "R02 stale is usable");
+    OK(usable(&refresh, &usual, START + SEC(610)), "R02 stale is usable");
     OK(refresh.loaded_at == START && refresh.refresh_at == START + SEC(600),
        "R04 a failure leaves the set's times alone");
-    OK(mcp_refresh_usable(&refresh, &usual, START + SEC(600) + SEC(86400) - 1), "R02 until max_stale is over");
-    OK(!mcp_refresh_usable(&refresh, &usual, START + SEC(600) + SEC(86400)), "KEY-6 and not at its end");
+    OK(usable(&refresh, &usual, START + SEC(600) + SEC(86400) - 1), "R02 until max_stale is over");
+    OK(!usable(&refresh, &usual, START + SEC(600) + SEC(86400)), "KEY-6 and not at its end");
     OK(mcp_refresh_state(&refresh, &usual, START + SEC(600) + SEC(86400)) == MCP_REFRESH_EXPIRED, "then expired");
     mcp_refresh_failed(&refresh, &usual, START + SEC(700) + SEC(86400), MIDDLE);
-    OK(!mcp_refresh_usable(&refresh, &usual, START + SEC(700) + SEC(86400)), "another failure does not revive it");
+    OK(!usable(&refresh, &usual, START + SEC(700) + SEC(86400)), "another failure does not revive it");
 
     mcp_refresh_succeeded(&refresh, &usual, -1, START + SEC(90000), NEVER);
     OK(mcp_refresh_state(&refresh, &usual, START + SEC(90000)) == MCP_REFRESH_FRESH, "a success ends expiry");
     OK(refresh.failures == 0, "and forgets the failures");
+}
+
+/* A restart with tighter bounds: what was worked out with the old ones must not outlive them. */
+static void other_bounds(void)
+{
+    static const mcp_refresh_conf_t tight = { SEC(1), SEC(2), 0 }, wide = { SEC(3600), SEC(7200), SEC(86400) };
+    mcp_refresh_t refresh, before;
+
+    mcp_refresh_init(&refresh, START);
+    before = refresh;
+    mcp_refresh_rebound(&refresh, &tight, START + SEC(5));
+    OK(!memcmp(&refresh, &before, sizeof(refresh)), "R12 nothing is brought forward where there is nothing");
+
+    mcp_refresh_succeeded(&refresh, &wide, SEC(3600), START, NEVER);
+    before = refresh;
+    mcp_refresh_rebound(&refresh, &wide, START + SEC(100));
+    OK(!memcmp(&refresh, &before, sizeof(refresh)), "R12 the same bounds change nothing");
+    mcp_refresh_rebound(&refresh, &tight, START + SEC(100));
+    OK(refresh.refresh_at == START + SEC(2) && mcp_refresh_due(&refresh, START + SEC(100)),
+       "R07 R12 under tighter bounds it is due when they say");
+    OK(refresh.loaded_at == START && usable(&refresh, &tight, START + SEC(61)) &&
+           !usable(&refresh, &tight, START + SEC(62)),
+       "R07 R12 and expires by them");
+
+    mcp_refresh_succeeded(&refresh, &wide, -1, START, NEVER);
+    for (int i = 0; i < 30; i++) {
+        mcp_refresh_failed(&refresh, &wide, START + SEC(7200), MIDDLE);
+    }
+    OK(refresh.next_try == START + SEC(7200 + 3600), "after failures the next try is an hour away");
+    mcp_refresh_rebound(&refresh, &tight, START + SEC(7200));
+    OK(refresh.next_try == START + SEC(7201), "R12 under tighter bounds a second");
+    OK(refresh.failures == 30, "the failures stay");
+
+    mcp_refresh_restored(&refresh, -SEC(10), APR_INT64_MAX, START);
+    mcp_refresh_rebound(&refresh, &wide, START);
+    OK(refresh.refresh_at == SEC(7190), "R02 a stored time in the far future is held to the bounds");
+}
+
+static void limits(void)
+{
+    static const mcp_refresh_conf_t endless = { SEC(1), APR_INT64_MAX, APR_INT64_MAX };
+    mcp_refresh_t refresh;
+
+    mcp_refresh_init(&refresh, START);
+    OK(mcp_refresh_usable_until(&refresh, &usual) < -SEC(1), "without a set there is no time at which it is usable");
+    OK(!mcp_refresh_silent(&refresh, START + SEC(9999)), "and nothing to be silent about");
+    mcp_refresh_succeeded(&refresh, &usual, SEC(600), START, NEVER);
+    OK(mcp_refresh_usable_until(&refresh, &usual) == START + SEC(600 + 86400 + 60),
+       "R02 max_stale, and a minute for who fetches");
+    OK(!mcp_refresh_silent(&refresh, START + SEC(660) - 1) && mcp_refresh_silent(&refresh, START + SEC(660)),
+       "R03 a minute without an outcome is silence");
+    mcp_refresh_failed(&refresh, &usual, START + SEC(601), MIDDLE);
+    OK(mcp_refresh_usable_until(&refresh, &usual) == START + SEC(600 + 86400), "R02 with a failure max_stale alone");
+    OK(!mcp_refresh_silent(&refresh, START + SEC(9999)), "a failure is an outcome");
+    OK(mcp_refresh_usable_until(&refresh, &endless) == APR_INT64_MAX, "an endless max_stale does not overflow");
 }
 
 static void without_outcome(void)
@@ -60,9 +120,8 @@ static void without_outcome(void)
 
     mcp_refresh_init(&refresh, START);
     mcp_refresh_succeeded(&refresh, &usual, SEC(600), START, NEVER);
-    OK(mcp_refresh_usable(&refresh, &usual, START + SEC(600 + 86400 + 60) - 1), "a late attempt has a minute more");
-    OK(!mcp_refresh_usable(&refresh, &usual, START + SEC(600 + 86400 + 60)),
-       "a set nobody refreshes expires without a failure");
+    OK(usable(&refresh, &usual, START + SEC(600 + 86400 + 60) - 1), "a late attempt has a minute more");
+    OK(!usable(&refresh, &usual, START + SEC(600 + 86400 + 60)), "a set nobody refreshes expires without a failure");
 }
 
 static void strict_states(void)
@@ -71,22 +130,21 @@ static void strict_states(void)
 
     mcp_refresh_init(&refresh, START);
     mcp_refresh_succeeded(&refresh, &strict, SEC(600), START, NEVER);
-    OK(mcp_refresh_usable(&refresh, &strict, START + SEC(605)), "max_stale 0: usable while the refresh runs");
+    OK(usable(&refresh, &strict, START + SEC(605)), "max_stale 0: usable while the refresh runs");
     mcp_refresh_failed(&refresh, &strict, START + SEC(605), MIDDLE);
     OK(mcp_refresh_state(&refresh, &strict, START + SEC(605)) == MCP_REFRESH_EXPIRED,
        "max_stale 0: expired with the first failure");
-    OK(!mcp_refresh_usable(&refresh, &strict, START + SEC(605)), "and not usable");
+    OK(!usable(&refresh, &strict, START + SEC(605)), "and not usable");
 
     mcp_refresh_succeeded(&refresh, &strict, SEC(600), START + SEC(700), NEVER);
     mcp_refresh_failed(&refresh, &strict, START + SEC(800), MIDDLE);
     OK(mcp_refresh_state(&refresh, &strict, START + SEC(800)) == MCP_REFRESH_STALE,
        "max_stale 0: an early fetch that fails");
-    OK(mcp_refresh_usable(&refresh, &strict, START + SEC(1300) - 1), "does not end the life of a set that is not due");
-    OK(!mcp_refresh_usable(&refresh, &strict, START + SEC(1300)), "which ends when it is due");
+    OK(usable(&refresh, &strict, START + SEC(1300) - 1), "does not end the life of a set that is not due");
+    OK(!usable(&refresh, &strict, START + SEC(1300)), "which ends when it is due");
 
     mcp_refresh_succeeded(&refresh, &strict, SEC(600), START + SEC(2000), NEVER);
-    OK(!mcp_refresh_usable(&refresh, &strict, START + SEC(2660)),
-       "max_stale 0: a minute without an outcome expires it too");
+    OK(!usable(&refresh, &strict, START + SEC(2660)), "max_stale 0: a minute without an outcome expires it too");
 }
 
 static void names(void)
@@ -177,7 +235,7 @@ static void far_times(void)
     mcp_refresh_init(&refresh, late);
     mcp_refresh_succeeded(&refresh, &endless, SEC(600), late, NEVER);
     mcp_refresh_failed(&refresh, &endless, late + SEC(700), MIDDLE);
-    OK(mcp_refresh_usable(&refresh, &endless, late + SEC(900000)),
+    OK(usable(&refresh, &endless, late + SEC(900000)),
        "R15 times beyond 2038 and an endless max_stale do not overflow");
     mcp_refresh_failed(&refresh, &endless, late + SEC(599), MIDDLE);
     OK(refresh.next_try == late + SEC(601), "nor do they when the next try is bounded by it");
@@ -225,9 +283,9 @@ static void expiry(void)
     OK(delay(&refresh, &strict, START + SEC(599), MIDDLE) == SEC(1), "R02 the next try is when it is due");
     OK(delay(&refresh, &strict, START + SEC(600), MIDDLE) == SEC(3), "max_stale 0: 3 s at most from then on");
     stale_since(&refresh, &brief, 0);
-    OK(delay(&refresh, &brief, START + SEC(600), MIDDLE) == 1 && mcp_refresh_usable(&refresh, &brief, START + SEC(600)),
+    OK(delay(&refresh, &brief, START + SEC(600), MIDDLE) == 1 && usable(&refresh, &brief, START + SEC(600)),
        "max_stale of a microsecond is one");
-    OK(!mcp_refresh_usable(&refresh, &brief, START + SEC(600) + 1), "and no more");
+    OK(!usable(&refresh, &brief, START + SEC(600) + 1), "and no more");
 }
 
 static void restored(void)
@@ -239,20 +297,20 @@ static void restored(void)
     OK(refresh.loaded && refresh.failures == 0 && refresh.loaded_at == -SEC(500) && refresh.refresh_at == SEC(100),
        "R01 a set of before the clock began keeps its times");
     OK(mcp_refresh_due(&refresh, SEC(3)) && !mcp_refresh_due(&refresh, SEC(3) - 1), "and a fetch is due at once");
-    OK(mcp_refresh_state(&refresh, &usual, SEC(3)) == MCP_REFRESH_FRESH && mcp_refresh_usable(&refresh, &usual, SEC(3)),
+    OK(mcp_refresh_state(&refresh, &usual, SEC(3)) == MCP_REFRESH_FRESH && usable(&refresh, &usual, SEC(3)),
        "R01 it serves");
     mcp_refresh_failed(&refresh, &usual, SEC(4), MIDDLE);
     OK(mcp_refresh_state(&refresh, &usual, SEC(4)) == MCP_REFRESH_STALE && refresh.next_try == SEC(5),
        "R01 the authorization server is down: stale, with back-off");
-    OK(mcp_refresh_usable(&refresh, &usual, SEC(86500) - 1) && !mcp_refresh_usable(&refresh, &usual, SEC(86500)),
+    OK(usable(&refresh, &usual, SEC(86500) - 1) && !usable(&refresh, &usual, SEC(86500)),
        "R02 until max_stale after it should have been refreshed, not after the start");
 
     mcp_refresh_restored(&refresh, -SEC(90000), -SEC(86400) + SEC(10), SEC(3));
     OK(mcp_refresh_state(&refresh, &usual, SEC(3)) == MCP_REFRESH_DUE, "one that was due before the clock began");
     mcp_refresh_failed(&refresh, &usual, SEC(9.5), MIDDLE);
-    OK(mcp_refresh_usable(&refresh, &usual, SEC(10) - 1) && refresh.next_try == SEC(10), "R02 serves to its end");
+    OK(usable(&refresh, &usual, SEC(10) - 1) && refresh.next_try == SEC(10), "R02 serves to its end");
     mcp_refresh_failed(&refresh, &usual, SEC(10), MIDDLE);
-    OK(!mcp_refresh_usable(&refresh, &usual, SEC(10)), "R02 and no longer");
+    OK(!usable(&refresh, &usual, SEC(10)), "R02 and no longer");
 
     mcp_refresh_restored(&refresh, -SEC(200000), -SEC(190000), SEC(3));
     OK(mcp_refresh_state(&refresh, &usual, SEC(3)) == MCP_REFRESH_EXPIRED && mcp_refresh_due(&refresh, SEC(3)),
@@ -262,8 +320,7 @@ static void restored(void)
        "R01 soon");
     mcp_refresh_restored(&refresh, -SEC(10), -SEC(5), SEC(3));
     mcp_refresh_failed(&refresh, &strict, SEC(3), MIDDLE);
-    OK(!mcp_refresh_usable(&refresh, &strict, SEC(3)),
-       "max_stale 0: a set that is due and cannot be fetched is not used");
+    OK(!usable(&refresh, &strict, SEC(3)), "max_stale 0: a set that is due and cannot be fetched is not used");
 }
 
 /* The same story told from another beginning of time; what it says is added to said. */
@@ -388,6 +445,8 @@ static void expires(void)
 static void test(apr_pool_t *p)
 {
     states();
+    other_bounds();
+    limits();
     without_outcome();
     strict_states();
     names();

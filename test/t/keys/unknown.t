@@ -74,7 +74,7 @@ my $slow = count('slow');
     cmp_ok $n{flood}, '<=', 1 + $seconds / 2, 'K01 R08 one in a cool-down of 2 s for the whole server';
     cmp_ok $shortest, '<', 1.8, 'KEY-5 who waits is answered when the fetch has ended';
     cmp_ok $n{memory}, '>=', 2, 'KEY-5 a kid asked for in vain is asked for again';
-    cmp_ok $n{memory}, '<=', (grep { $_ <= $seconds } 0, 1, 3, 7, 13, 19), 'KEY-5 after the cool-down, then after twice as long each time';
+    cmp_ok $n{memory}, '<=', 1 + $seconds, 'KEY-5 not before the cool-down of 1 s is over';
     cmp_ok $n{empty}, '>=', 2, 'K02 no key in the answer: it is asked again';
     cmp_ok $n{empty}, '<=', 1 + $seconds / 3, 'K02 and that does not reset the cool-down';
     is $n{failing}, 1, 'K02 nor does a failure; and it is not tried again without a reason';
