@@ -110,12 +110,14 @@ my ($often_since, $often) = (time, scalar $server->answers('/d1/jwks', 200));
 # --- KEY-4, K09: one good key among broken ones
 {
     my $iss = 'https://relative.keys.test';
+    my $mark = log_mark();
     my $secret = 'secret-secret-secret-secret-1234';
     $server->keys('/relative/certs/jwks', jwks_text([private => '--kid', 'private', '--private'], json_text({ kty => 'oct', kid => 'oct', k => b64($secret) }), '{"kty":"RSA"}', '{"kty":5}', '[]', '"x"', 'null', '{}', '{"kty":"EC","crv":"P-256","x":"AA","y":"AA","kid":"two"}',
         [weak => '--kid', 'weak'], '{"kty":"oct","k":"AAAA","kid":"two"}', [ec256_b => '--kid', 'two']));
     ok settles(8, 200, sub { code(t($iss, 'two', 'ec256_b')) }), 'KEY-4 K09 the good key among broken ones works';
     is code(t($iss, 'private', 'private')), 200, 'K10 a published private key verifies by its public part';
     is code(hmac_token('HS256', $secret, aud => 'https://mcp.test/k', iss => $iss, -kid => 'oct')), 401, 'K10 KEY-8 a symmetric key does not';
+    is scalar(my @lines = log_since($mark) =~ /MCP0319\b.*https:\/\/relative\.keys\.test\b/g), 1, 'K10 one line warns of the private key';
     my $weak = t($iss, 'weak', 'weak');
     is code($weak), 401, 'K06 nor does a short one';
 }

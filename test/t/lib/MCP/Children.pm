@@ -7,7 +7,7 @@ use Exporter 'import';
 use MCP::Test;
 use Time::HiRes qw(time sleep);
 
-our @EXPORT = qw(children each_child all_children replace_children fill_workers workers);
+our @EXPORT = qw(children each_child all_children replace_children fill_workers busy_workers workers);
 
 my $LOG = 'keys_children';
 my $asked = 0;
@@ -74,16 +74,22 @@ sub all_children {
     ok %$seen && !@missing && !@wrong, $name or diag join '; ', map { "$_: " . join ' ', @{ $seen->{$_} || ['no answer'] } } @missing, @wrong;
 }
 
-# As many children as there may be: all workers are kept busy until they are there, by requests with this token. The
-# statuses of these; dies if the children do not come.
+# All workers are busy, and there are as many children as there may be: with a request for each of these tokens, of which the
+# first half has been sent. [connection, second half] of each; dies if the children do not come.
+sub busy_workers {
+    my (undef, $children) = workers();
+    my @halves = map { my ($head, $rest) = request_halves($_, 'busy'); [connection('keys')->send($head), $rest] } @_;
+    wait_for(20, sub { children() >= $children }) or die "no $children children\n";
+    sleep 0.3;    # until the last child has its share
+    return @halves;
+}
+
+# As many children as there may be. The statuses of the requests with this token that this took.
 sub fill_workers {
     my $token = shift;
-    my ($workers, $children) = workers();
-    my ($head, $rest) = request_halves($token, 'fill');
-    my @conns = map { connection('keys')->send($head) } 1 .. $workers;
-    wait_for(20, sub { children() >= $children }) or die "no $children children\n";
-    $_->send($rest) for @conns;
-    return map { $_->answer('GET')->{code} } @conns;
+    my @halves = busy_workers(($token) x (workers())[0]);
+    $_->[0]->send($_->[1]) for @halves;
+    return map { $_->[0]->answer('GET')->{code} } @halves;
 }
 
 # Ends all children of prefork, as a graceful restart does; the parent makes new ones. True when none of the old ones is left.
