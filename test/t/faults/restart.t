@@ -27,8 +27,9 @@ END
 }
 sub t { my ($kid, $key) = @_; token(iss => 'https://restart.test', aud => 'https://mcp.test/m', -key => $key // 'ec256', -kid => $kid // 'one') }
 sub code { status_of($where, '/m', $_[0] // t()) }
-# Many at once, so that every child has to answer.
-sub codes { my %c; $c{$_}++ for statuses_of($where, '/m', map { t() } 1 .. 24); \%c }
+# As many at once as can be answered, so that every child has to.
+my $many = vars('mcp_mpm') eq 'prefork' ? 4 : 16;
+sub codes { my %c; $c{$_}++ for statuses_of($where, '/m', map { t() } 1 .. $many); \%c }
 
 my $httpd = MCP::Httpd->start($where, conf => conf('McpOAuthKeyRefresh 1h 2h'));
 sub setup { $httpd->{conf} = conf(@_); write_file("$httpd->{dir}/httpd.conf", $httpd->configuration) }
@@ -51,11 +52,11 @@ $stored = slurp($file);
 
 # --- R12: a graceful restart costs no fetch, and needs no authorization server
 graceful('R12') for 1 .. 3;
-is_deeply codes(), { 200 => 24 }, 'R12 the new children know the keys';
+is_deeply codes(), { 200 => $many }, 'R12 the new children know the keys';
 is $server->count, 1, 'R12 and fetch nothing';
 $server->down;
 graceful('R12, authorization server down');
-is_deeply codes(), { 200 => 24 }, 'R12 R02 also while the authorization server is down';
+is_deeply codes(), { 200 => $many }, 'R12 R02 also while the authorization server is down';
 
 # --- R13: so does a child that takes the place of another one
 {
@@ -63,13 +64,13 @@ is_deeply codes(), { 200 => 24 }, 'R12 R02 also while the authorization server i
     kill KILL => @victims;
     my %dead = map { $_ => 1 } @victims;
     ok wait_for(20, sub { my @now = $httpd->children; @now && !grep { $dead{$_} } @now }), 'R13 all children are killed, others come';
-    is_deeply codes(), { 200 => 24 }, 'R13 R02 they know the keys';
+    is_deeply codes(), { 200 => $many }, 'R13 R02 they know the keys';
     is said(qr/MCP0311/), 0, 'R13 and whoever fetches now keeps to the schedule';
 }
 
 # --- R02: a full restart
 again();
-is_deeply codes(), { 200 => 24 }, 'R02 McpOAuthKeyStore: after a full restart with the authorization server down the first requests are good';
+is_deeply codes(), { 200 => $many }, 'R02 McpOAuthKeyStore: after a full restart with the authorization server down the first requests are good';
 is said(qr/MCP0315/), 1, 'McpOAuthKeyStore: one line says so';
 is code(t('new', 'ec256_b')), 401, 'R02 an unknown kid is 401, for there is a usable set';
 $server->up;
