@@ -1,6 +1,7 @@
 #include "httpd/await.h"
 
 #include <ap_mpm.h>
+#include <scoreboard.h>
 
 #include "base/clock.h"
 #include "httpd/issuer.h"
@@ -21,6 +22,7 @@ typedef struct moment_t {
 /* Connections that are kept alive belong to one process, so of its threads, too, some must stay free. */
 static struct {
     int max, waiting;
+    int generation; /* of children, as the parent counts */
 } process;
 
 void mcp_await_start(void)
@@ -32,6 +34,9 @@ void mcp_await_start(void)
     }
     process.max = threads - (threads + 7) / 8;
     process.waiting = 0;
+    if (ap_mpm_query(AP_MPMQ_GENERATION, &process.generation) != APR_SUCCESS) {
+        process.generation = 0;
+    }
 }
 
 static moment_t moment_now(const mcp_issuer_t *issuer)
@@ -66,12 +71,12 @@ static apr_time_t hope(mcp_issuer_t *issuer, const mcp_token_lack_t *lack, apr_t
     return since && since + MCP_DEMAND_WAIT < deadline ? since + MCP_DEMAND_WAIT : deadline;
 }
 
-/* Nobody publishes any more what a child that ends could see. */
-static int is_stopping(void)
+/* After a graceful restart nobody publishes any more what children of before could see. One that ends alone has siblings. */
+static int is_of_before(void)
 {
-    int state;
+    const global_score *global = ap_get_scoreboard_global();
 
-    return ap_mpm_query(AP_MPMQ_MPM_STATE, &state) == APR_SUCCESS && state == AP_MPMQ_STOPPING;
+    return global && global->running_generation != process.generation;
 }
 
 /* With a place of this process. */
@@ -82,14 +87,14 @@ static outcome_t await_placed(mcp_issuer_t *issuer, moment_t seen, apr_time_t no
     if (place < 0) {
         return CROWDED;
     }
-    while (!(news = is_news(issuer, seen)) && mcp_clock_monotonic() < until && !is_stopping()) {
+    while (!(news = is_news(issuer, seen)) && mcp_clock_monotonic() < until && !is_of_before()) {
         apr_sleep(NAP);
     }
     mcp_waiters_leave(mcp_share_waiters(), place, until + SLACK);
     if (news) {
         return NEWS;
     }
-    return is_stopping() ? CROWDED : HOPELESS; /* the next generation of children knows more soon */
+    return is_of_before() ? CROWDED : HOPELESS; /* the children of now know more */
 }
 
 static outcome_t await(mcp_issuer_t *issuer, const mcp_token_lack_t *lack, moment_t seen, apr_time_t deadline)
@@ -98,7 +103,10 @@ static outcome_t await(mcp_issuer_t *issuer, const mcp_token_lack_t *lack, momen
     outcome_t outcome = CROWDED;
 
     if (until <= now) {
-        return is_news(issuer, seen) ? NEWS : HOPELESS; /* a whole fetch may have come and gone in between */
+        if (is_news(issuer, seen)) {
+            return NEWS; /* a whole fetch may have come and gone in between */
+        }
+        return is_of_before() ? CROWDED : HOPELESS;
     }
     if (__atomic_add_fetch(&process.waiting, 1, __ATOMIC_RELAXED) <= process.max) {
         outcome = await_placed(issuer, seen, now, until);

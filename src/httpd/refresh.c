@@ -111,9 +111,13 @@ static int set_follow(mcp_issuer_t *issuer, apr_pool_t *ptemp)
 static void follow(mcp_issuer_t *issuer, apr_pool_t *ptemp)
 {
     apr_uint32_t serial = mcp_keyshare_serial(&issuer->slot->keys);
+    mcp_keyrecord_t record;
 
     if (serial != issuer->serial) {
-        serial = mcp_keyshare_read(&issuer->record, NULL, &issuer->slot->keys, ptemp);
+        if (!(serial = mcp_keyshare_read(&record, NULL, &issuer->slot->keys, ptemp))) {
+            return;
+        }
+        issuer->record = record;
     }
     if (serial && issuer->version != issuer->record.version && !set_follow(issuer, ptemp)) {
         return;

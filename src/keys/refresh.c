@@ -41,6 +41,8 @@ static apr_time_t later_by(apr_time_t time, apr_interval_time_t interval)
 
 void mcp_refresh_rebound(mcp_refresh_t *refresh, const mcp_refresh_conf_t *conf, apr_time_t now)
 {
+    apr_time_t until;
+
     if (refresh->loaded) {
         refresh->refresh_at = earlier(refresh->refresh_at, later_by(refresh->loaded_at, conf->max));
     }
@@ -49,6 +51,10 @@ void mcp_refresh_rebound(mcp_refresh_t *refresh, const mcp_refresh_conf_t *conf,
     }
     else if (refresh->loaded) {
         refresh->next_try = earlier(refresh->next_try, refresh->refresh_at);
+    }
+    if (refresh->loaded) { /* one try at the moment of expiry, as after a failure */
+        until = mcp_refresh_usable_until(refresh, conf);
+        refresh->next_try = earlier(refresh->next_try, until > now ? until : now);
     }
 }
 

@@ -157,7 +157,7 @@ static int is_current(const node_t *node, apr_interval_time_t ttl, apr_time_t no
 {
     const mcp_cache_entry_t *entry = node->entry;
 
-    return now - node->since < ttl && node->since - now < ttl && entry->keys &&
+    return now - node->since < ttl && node->since - now < ttl && entry->keys && entry->generation &&
            entry->generation == mcp_keycache_generation(entry->keys);
 }
 

@@ -27,7 +27,7 @@ known_header() { # known_header ROOM FILE HEADER
         fcntl.h | poll.h | pthread.h | unistd.h | netinet/in.h | arpa/inet.h | sys/socket.h | sys/stat.h | sys/time.h | sys/types.h) return 0 ;;
         openssl/*.h) case $1 in keys | token | httpd) return 0 ;; esac ;;
         curl/*.h) [ "$2" = "$src/net/curl.c" ] && return 0 ;;
-        httpd.h | http_*.h | ap_*.h | util_*.h | mod_*.h | unixd.h) case $1 in httpd | top) return 0 ;; esac ;;
+        httpd.h | http_*.h | ap_*.h | util_*.h | mod_*.h | scoreboard.h | unixd.h) case $1 in httpd | top) return 0 ;; esac ;;
     esac
     return 1
 }

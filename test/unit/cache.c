@@ -23,8 +23,12 @@ typedef struct block_t {
 static mcp_keycache_t *keycache(apr_pool_t *p)
 {
     mcp_keycache_t *keys = NULL;
+    mcp_keyset_t *set = NULL;
 
     mcp_keycache_create(&keys, p);
+    mcp_keyset_parse(&set, KEYS, sizeof(KEYS) - 1);
+    mcp_keycache_put(keys, set);
+    mcp_keycache_put(keys, NULL); /* generation 2: nothing was ever verified with generation 0 */
     return keys;
 }
 
@@ -152,6 +156,9 @@ static void generations(apr_pool_t *p)
     OK(get(cache, 1, NOW, p) == MCP_OK, "C04 verified under the new set");
     mcp_keycache_put(keys, NULL);
     OK(get(cache, 1, NOW, p) == MCP_INTERNAL, "C04 no keys any more");
+    mcp_keycache_limit(keys, 0);
+    put(cache, 4, make(4, keys), NOW, p);
+    OK(get(cache, 4, NOW, p) == MCP_INTERNAL, "C04 R02 what was verified when the set had expired is good at no time");
     put(cache, 3, make(3, NULL), NOW, p);
     OK(get(cache, 3, NOW, p) == MCP_INTERNAL, "an entry that names no key set is never used");
 }

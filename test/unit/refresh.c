@@ -62,7 +62,9 @@ static void states(void)
 /* A restart with tighter bounds: what was worked out with the old ones must not outlive them. */
 static void other_bounds(void)
 {
-    static const mcp_refresh_conf_t tight = { SEC(1), SEC(2), 0 }, wide = { SEC(3600), SEC(7200), SEC(86400) };
+    static const mcp_refresh_conf_t tight = { SEC(1), SEC(2), 0 }, brief = { SEC(3600), SEC(7200), SEC(200) },
+                                    often = { SEC(1), SEC(7200), SEC(86400) },
+                                    wide = { SEC(3600), SEC(7200), SEC(86400) };
     mcp_refresh_t refresh, before;
 
     mcp_refresh_init(&refresh, START);
@@ -86,9 +88,16 @@ static void other_bounds(void)
         mcp_refresh_failed(&refresh, &wide, START + SEC(7200), MIDDLE);
     }
     OK(refresh.next_try == START + SEC(7200 + 3600), "after failures the next try is an hour away");
-    mcp_refresh_rebound(&refresh, &tight, START + SEC(7200));
-    OK(refresh.next_try == START + SEC(7201), "R12 under tighter bounds a second");
+    before = refresh;
+    mcp_refresh_rebound(&refresh, &often, START + SEC(7200));
+    OK(refresh.next_try == START + SEC(7201), "R12 with a smaller interval a second");
     OK(refresh.failures == 30, "the failures stay");
+    refresh = before;
+    mcp_refresh_rebound(&refresh, &brief, START + SEC(7300));
+    OK(refresh.next_try == START + SEC(7400), "R02 R12 with a shorter max_stale not after the end");
+    refresh = before;
+    mcp_refresh_rebound(&refresh, &brief, START + SEC(7500));
+    OK(mcp_refresh_due(&refresh, START + SEC(7500)), "R02 R12 and now when that is over");
 
     mcp_refresh_restored(&refresh, -SEC(10), APR_INT64_MAX, START);
     mcp_refresh_rebound(&refresh, &wide, START);
