@@ -298,6 +298,19 @@ static void order(apr_pool_t *p)
     OK(status_of(f) == MCP_CLAIM_MISSING, "then the claims");
 }
 
+/* A set came and went. Returns the generation, for 0 is that of nothing. */
+static apr_uint32_t keys_change(mcp_keycache_t *keys)
+{
+    static const char text[] = /* of RFC 8037 appendix A.2 */
+        "{\"keys\":[{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":\"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo\"}]}";
+    mcp_keyset_t *set = NULL;
+
+    mcp_keyset_parse(&set, text, sizeof(text) - 1);
+    mcp_keycache_put(keys, set);
+    mcp_keycache_put(keys, NULL);
+    return mcp_keycache_generation(keys);
+}
+
 /* Two policies, one token: each decides for itself and remembers it under its own key. */
 static void cached(apr_pool_t *p)
 {
@@ -310,7 +323,8 @@ static void cached(apr_pool_t *p)
     require(two, "b", NULL);
     mcp_scopes_close(one->policy.scopes, p);
     mcp_scopes_close(two->policy.scopes, p);
-    one->token.generation = two->token.generation = 0;
+    one->token.generation = keys_change(one->trust.keys);
+    two->token.generation = keys_change(two->trust.keys);
     mcp_cache_create(&cache, 4, 1000, p);
     apr_pool_create(&scratch, p);
     mcp_cache_put(&entry, cache, keys[0], &mcp_grant_make(&one->token, &one->policy, scratch)->entry, 1500, scratch);
