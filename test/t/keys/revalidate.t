@@ -46,7 +46,9 @@ my $mark = log_mark();
     is_deeply [grep { $_ != 200 } @codes], [], 'KEY-6 304: the keys go on serving, and count as fresh';
     for my $name (qw(tagged weak)) {
         is scalar(answers($name, 200)), 1, "KEY-6 $name: the keys have been sent once";
-        is_deeply [map { $_->{tag} } (answers($name))[0 .. 2]], [undef, ($tag{$name}) x 2], "KEY-6 $name: If-None-Match has the tag as it was sent";
+        # A fetch may have come between the start of the server and its first rule.
+        my @found = grep { $_->{status} != 404 } answers($name);
+        is_deeply [map { $_->{tag} } @found[0 .. 2]], [undef, ($tag{$name}) x 2], "KEY-6 $name: If-None-Match has the tag as it was sent";
     }
     unlike log_since($mark), qr/MCP031[01]\b.*(?:tagged|weak|long|lifetime)\.revalidate/, 'KEY-6 and there is nothing to tell';
 
