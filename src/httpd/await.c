@@ -79,6 +79,11 @@ static int is_of_before(void)
     return global && global->running_generation != process.generation;
 }
 
+static outcome_t in_vain(void)
+{
+    return is_of_before() ? CROWDED : HOPELESS; /* the children of now know more */
+}
+
 /* With a place of this process. */
 static outcome_t await_placed(mcp_issuer_t *issuer, moment_t seen, apr_time_t now, apr_time_t until)
 {
@@ -91,10 +96,7 @@ static outcome_t await_placed(mcp_issuer_t *issuer, moment_t seen, apr_time_t no
         apr_sleep(NAP);
     }
     mcp_waiters_leave(mcp_share_waiters(), place, until + SLACK);
-    if (news) {
-        return NEWS;
-    }
-    return is_of_before() ? CROWDED : HOPELESS; /* the children of now know more */
+    return news ? NEWS : in_vain();
 }
 
 static outcome_t await(mcp_issuer_t *issuer, const mcp_token_lack_t *lack, moment_t seen, apr_time_t deadline)
@@ -103,10 +105,7 @@ static outcome_t await(mcp_issuer_t *issuer, const mcp_token_lack_t *lack, momen
     outcome_t outcome = CROWDED;
 
     if (until <= now) {
-        if (is_news(issuer, seen)) {
-            return NEWS; /* a whole fetch may have come and gone in between */
-        }
-        return is_of_before() ? CROWDED : HOPELESS;
+        return is_news(issuer, seen) ? NEWS : in_vain(); /* a whole fetch may have come and gone in between */
     }
     if (__atomic_add_fetch(&process.waiting, 1, __ATOMIC_RELAXED) <= process.max) {
         outcome = await_placed(issuer, seen, now, until);

@@ -91,11 +91,6 @@ static void slot_inherit(const mcp_issuer_t *issuer, const retained_t *retained,
     }
 }
 
-static apr_status_t election_create(mcp_issuer_t *issuer, int i, server_rec *s, apr_pool_t *pconf)
-{
-    return ap_proc_mutex_create(&issuer->election, NULL, MUTEX_TYPE, apr_itoa(pconf, i), s, pconf, 0);
-}
-
 /* Such a semaphore stays taken when its holder is killed: nobody would fetch any more. */
 static int election_bad(const mcp_issuer_t *issuer, server_rec *s)
 {
@@ -125,7 +120,7 @@ static apr_status_t slots_make(retained_t *retained, mcp_slot_t *slots, server_r
         rv = mcp_demand_init(&issuer->slot->demand);
         slot_inherit(issuer, retained, ptemp);
         if (rv == APR_SUCCESS) {
-            rv = election_create(issuer, i, s, pconf);
+            rv = ap_proc_mutex_create(&issuer->election, NULL, MUTEX_TYPE, apr_itoa(pconf, i), s, pconf, 0);
         }
     }
     return rv;
@@ -185,8 +180,10 @@ int mcp_share_post_config(apr_pool_t *pconf, server_rec *s)
     }
     rv = share_make(retained, s, pconf);
     if (rv != APR_SUCCESS) {
-        ap_log_error(APLOG_MARK, APLOG_STARTUP | APLOG_EMERG, rv, s,
-                     "MCP0960: the memory or the mutexes that the processes share cannot be made");
+        ap_log_error(
+            APLOG_MARK, APLOG_STARTUP | APLOG_EMERG, rv, s,
+            "MCP0960: the memory or the mutexes that the processes share cannot be made; raise the system's limits, or "
+            "choose another mechanism with Mutex ... " MUTEX_TYPE);
         return !OK;
     }
     for (i = 0; i < mcp_issuers_count(); i++) {

@@ -35,8 +35,11 @@ void mcp_store_post_config(apr_pool_t *pconf, server_rec *s)
     store.user = children_user();
     reason = store.dir ? mcp_keystore_prepare(&store, pconf) : "no path for it";
     if (reason) {
-        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s,
-                     "MCP0318: key store not used: %s; keys will not outlast a full restart", reason);
+        ap_log_error(
+            APLOG_MARK, APLOG_WARNING, 0, s,
+            "MCP0318: McpOAuthKeyStore not used: %s; keys will not outlast a full restart; name a directory that "
+            "only root or httpd's user can write to, inside one that exists",
+            reason);
         store.dir = NULL;
     }
 }
@@ -68,8 +71,8 @@ int mcp_store_read(mcp_keyrecord_t *record, const char **ptext, mcp_issuer_t *is
     }
     reason = mcp_keystore_read(&entry, &store, issuer->identity, issuer->conf->name, apr_time_now(), p);
     if (reason && !__atomic_exchange_n(&issuer->slot->complaint, 1, __ATOMIC_RELAXED)) {
-        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s, "MCP0316: issuer %s: stored keys ignored: %s", issuer->conf->name,
-                     reason);
+        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s, "MCP0316: issuer %s: keys of McpOAuthKeyStore ignored: %s",
+                     issuer->conf->name, reason);
     }
     if (!entry) {
         return 0;
@@ -93,8 +96,8 @@ void mcp_store_write(mcp_issuer_t *issuer, const mcp_keyrecord_t *record, const 
     const char *reason = store.dir ? mcp_keystore_write(&store, &entry, ptemp) : NULL;
 
     if (reason && !issuer->store_failed) {
-        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s, "MCP0317: issuer %s: keys not stored: %s", issuer->conf->name,
-                     reason);
+        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s, "MCP0317: issuer %s: keys not written to McpOAuthKeyStore: %s",
+                     issuer->conf->name, reason);
     }
     issuer->store_failed = reason != NULL;
 }

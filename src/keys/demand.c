@@ -42,7 +42,7 @@ apr_status_t mcp_demand_init(mcp_demand_t *demand)
     return apr_generate_random_bytes(demand->secret, sizeof(demand->secret));
 }
 
-/* Where kid is remembered. Returns 0 when OpenSSL fails or kid is longer than any that gets here: nothing is remembered. */
+/* Where kid is remembered. Returns 0 when OpenSSL fails or kid is longer than any that comes here: nothing is remembered. */
 static int find_place(place_t *place, const mcp_demand_t *demand, const char *kid)
 {
     unsigned char text[sizeof(demand->secret) + MCP_LIMIT_KID], digest[EVP_MAX_MD_SIZE];

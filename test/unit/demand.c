@@ -1,6 +1,7 @@
 #include "keys/demand.h"
 
 #include <apr_thread_proc.h>
+#include <openssl/crypto.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -260,7 +261,8 @@ static void collisions(void)
     OK(wrong == 0 && lost == 0, "K01 100,000 kids later a fresh one is still fresh and a new miss remembered");
     OK(words == MCP_DEMAND_MISSES && kept > 50 && kept < 200, "of them only the newest are known: one in a hundred, %d",
        kept);
-    OK(!memcmp(old->secret, demand.secret, sizeof(demand.secret)) && demand.rounds == 0, "and nothing else is touched");
+    OK(!CRYPTO_memcmp(old->secret, demand.secret, sizeof(demand.secret)) && demand.rounds == 0,
+       "and nothing else is touched");
     free(old);
 }
 
@@ -272,7 +274,7 @@ static void secrets(void)
 
     mcp_demand_init(&one);
     mcp_demand_init(&other);
-    OK(memcmp(one.secret, other.secret, sizeof(one.secret)) != 0, "K01 each has its own secret");
+    OK(CRYPTO_memcmp(one.secret, other.secret, sizeof(one.secret)) != 0, "K01 each has its own secret");
     for (i = 0; i < 100; i++) {
         mcp_demand_missed(&one, numbered(kid, sizeof(kid), "kid", i), START, COOL);
         mcp_demand_missed(&other, kid, START, COOL);

@@ -935,7 +935,7 @@ static void crowd(const char *base, apr_pool_t *p)
         }
     }
     OK(!failed, "McpOAuthKeyStore: %d processes write the same file %d times each", WRITERS, WRITES);
-    OK(!broken && reads > WRITERS, "McpOAuthKeyStore: whoever reads meanwhile gets a whole entry");
+    OK(!broken && reads > WRITERS, "McpOAuthKeyStore: whoever reads meanwhile is given a whole entry");
     printf("# %d reads\n", reads);
     OK(read_whole(&place, ptemp) && names_in(place.store.dir, p) == 1, "McpOAuthKeyStore: one file is left");
 }

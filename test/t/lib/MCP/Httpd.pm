@@ -19,7 +19,7 @@ my $PROGRAM = qr/^(?:sh|dash|bash|perl\S*)$/;
 
 sub start {
     my ($class, $port, %opt) = @_;
-    my $dir = File::Temp->newdir('httpd-XXXXXX', DIR => vars('t_dir'));
+    my $dir = File::Temp->newdir(DIR => vars('t_dir'));
     my $self = bless { port => $port, dir => $dir, owner => $$, %opt }, $class;
     chmod 0755, $dir;    # its children are not root
     mkdir "$dir/htdocs";
