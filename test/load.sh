@@ -15,7 +15,8 @@
 #   ONE    32 prefork children: one fetch per interval for all of them
 #   FLAT   descriptors and memory over many refreshes
 #
-#   --long       as before a release: 10 s before and 60 s after each fault, under both MPMs; otherwise about 3 minutes in all
+#   --long       as before a release: 10 s before and 60 s after each fault, under both MPMs, and R08 keeps 0.9 of its
+#                throughput (otherwise half of it: rounds are too short to tell more); otherwise about 3 minutes in all
 #   --module SO  the mod_mcp_oauth.so to test (default: it is built first)
 #   --mpm NAME   default event, with --long all
 #

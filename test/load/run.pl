@@ -380,8 +380,10 @@ sub flood {
             sum(map { $_->{slow} } @of), join ' ', @{ $fetched{$kind} };
     }
     my @ratios = map { $rate{hang}[$_] / $rate{cheap}[$_] } 1 .. $T{rounds};
-    ok(median(@ratios) >= 0.9, sprintf 'unknown kids while it hangs against bad signatures: %.2f of the throughput (%s)', median(@ratios),
-        join ' ', map { sprintf '%.2f', $_ } @ratios);
+    # A few short rounds on a machine that others use too can tell a standstill from service, not 0.85 from 0.95.
+    my $least = $opt{long} ? 0.9 : 0.5;
+    ok(median(@ratios) >= $least, sprintf 'unknown kids while it hangs against bad signatures: %.2f of the throughput (%s), at least %s',
+        median(@ratios), join(' ', map { sprintf '%.2f', $_ } @ratios), $least);
     ok(!lost(\%sum), 'good requests: ' . lost_figures(\%sum));
     my $most = int($length / $cooldown) + 2;
     my @too_many = grep { $_ > $most } map { @$_ } @fetched{qw(hang instant)};
