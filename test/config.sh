@@ -13,6 +13,10 @@ ok=0 not_ok=0
 [ -x "${MCP_MINT:-}" ] || { echo "not built: ${MCP_MINT:-MCP_MINT}"; exit 99; }
 "$MCP_MINT" keygen p256 "$tmp/key.pem" && "$MCP_MINT" jwks "$("$MCP_MINT" jwk "$tmp/key.pem" --kid a)" >"$tmp/jwks.json" || exit 99
 "$MCP_MINT" cert "$tmp/key.pem" --host localhost >"$tmp/ca.pem" || exit 99
+head -c 40 /dev/zero | tr "\0" k >"$tmp/session"
+printf "%s\n" 0123456789abcdef0123456789abcde >"$tmp/short"
+head -c 4097 /dev/zero | tr "\0" k >"$tmp/long"
+export MCP_SESSION_SECRET=0123456789abcdef0123456789abcdef
 : >"$tmp/empty.json"
 echo '{"keys":' >"$tmp/garbage.json"
 echo '{"keys":[]}' >"$tmp/nokeys.json"
@@ -285,6 +289,10 @@ McpOAuthOrigin https://*.example.com => is not an origin
 McpOAuthOrigin "" => McpOAuthOrigin needs 
 McpOAuthOrigin "" x => McpOAuthOrigin has an empty argument
 McpOAuthInspect maybe => McpOAuthInspect must be On or Off
+McpOAuthBatch perhaps => McpOAuthBatch must be On or Off
+McpOAuthFilterLists Shadow => McpOAuthFilterLists must be On or Off
+McpOAuthStreamExpiry 5s => McpOAuthStreamExpiry must be On or Off
+McpOAuthSessionBinding => McpOAuthSessionBinding must be On or Off
 McpOAuthMaxBody => McpOAuthMaxBody takes one argument
 McpOAuthMaxBody 0 => is not a size from 1 to 2047M; write bytes, or 512K, or 1M
 McpOAuthMaxBody -1 => is not a size
@@ -378,6 +386,9 @@ McpOAuthMaxBody 512k
 McpOAuthMaxBody 2047M
 McpOAuthMaxDepth 1
 McpOAuthMaxDepth 1024
+McpOAuthBatch on
+McpOAuthStreamExpiry on
+McpOAuthSessionBinding on
 McpOAuthACL on
 McpOAuthACL off
 McpOAuthACL shadow
@@ -737,6 +748,10 @@ McpOAuthOrigin https://a.example.com
 McpOAuthInspect On
 McpOAuthMaxBody 1M
 McpOAuthMaxDepth 5
+McpOAuthBatch Off
+McpOAuthFilterLists Off
+McpOAuthStreamExpiry On
+McpOAuthSessionBinding On
 McpOAuthACL Shadow
 McpOAuthScopeClaim scp
 McpOAuthACLClaim roles
@@ -755,9 +770,10 @@ McpOAuthHTTPTimeout 5s
 McpOAuthHTTPProxy http://proxy.example.com
 McpOAuthCACertificateFile $tmp/ca.pem
 McpOAuthAllowHTTP Off"
-server_only='McpOAuthTokenCacheTTL 1s
+server_only="McpOAuthTokenCacheTTL 1s
 McpOAuthTokenCacheSize 5
-McpOAuthKeyStore keys'
+McpOAuthKeyStore keys
+McpOAuthSessionKey file:$tmp/session"
 
 each() { # each LINES FUNCTION ARGUMENTS...   FUNCTION LINE ARGUMENTS... for every line
     lines=$1 function=$2
@@ -833,6 +849,14 @@ McpOAuthTokenCacheSize many => is not a number
 McpOAuthKeyStore => McpOAuthKeyStore takes one argument
 McpOAuthKeyStore "" => McpOAuthKeyStore takes one argument
 McpOAuthKeyStore /one /two => McpOAuthKeyStore takes one argument
+McpOAuthSessionKey 0123456789abcdef0123456789abcdef => McpOAuthSessionKey does not take the secret itself; write file:PATH or env:NAME
+McpOAuthSessionKey file: => does not take the secret itself
+McpOAuthSessionKey file:/nowhere/key => /nowhere/key cannot be read
+McpOAuthSessionKey file:/ => cannot be read
+McpOAuthSessionKey env: => there is no such variable
+McpOAuthSessionKey env:MCP_NO_SUCH_VARIABLE => there is no such variable in httpd's environment
+McpOAuthSessionKey file:short => the secret has fewer than 32 bytes; make one with: openssl rand -base64 32
+McpOAuthSessionKey file:long => the secret has more than 4096 bytes
 END
 printf '@McpOAuthKeyStore "a\tb"\n' >"$tmp/row"
 bad 'a control character in the path of the key store' 'is empty or has control characters; write the path of a directory' <"$tmp/row"
@@ -845,6 +869,9 @@ McpOAuthTokenCacheSize 1
 McpOAuthTokenCacheSize 10000000
 McpOAuthKeyStore keys
 McpOAuthKeyStore "%TMP%/key store"
+McpOAuthSessionKey file:session
+McpOAuthSessionKey "file:%TMP%/session"
+McpOAuthSessionKey env:MCP_SESSION_SECRET
 McpOAuthKeyStore /nowhere/near/keys
 END
 each "$everywhere
@@ -852,7 +879,7 @@ $also_in_sections" right_at_top
 
 # --- directives of later versions do not exist: nobody must believe in their protection -----------------------------
 for row in 'McpOAuthIntrospection auto' 'McpOAuthClientId me' 'McpOAuthClientSecret file:/secret' 'McpOAuthIntrospectionCacheTTL 60s' \
-    'McpOAuthSharedCache shmcb' 'McpOAuthFilterLists On' 'McpOAuthBatch On'; do
+    'McpOAuthSharedCache shmcb'; do
     for place in server location section; do
         "in_$place" "@$row" >"$tmp/row"
         if [ $place = section ]; then
@@ -983,6 +1010,13 @@ for path in mcp /mcp//x /m%63p /mcp/../y /mcp/./x; do
 </Location>
 END
 done
+good 'lists that no rules filter are a remark' 'MCP0962' 'hides nothing where McpOAuthACL is Off; write McpOAuthACL On and rules' <<END
+<Location "/mcp">
+    McpOAuth On
+    McpOAuthIssuer https://sso.example.com
+    McpOAuthFilterLists On
+</Location>
+END
 good 'a path with a slash at its end is a remark' 'MCP0958' 'leaves "/mcp" itself open; write it without the slash' <<END
 <Location "/mcp/">
     McpOAuth On

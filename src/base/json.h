@@ -23,10 +23,6 @@ mcp_status_t mcp_json_parse(json_t **pjson, const char *data, apr_size_t len, in
 /* The same for a document that must be a JSON object: everything else is MCP_JSON_SYNTAX. */
 mcp_status_t mcp_json_parse_object(json_t **pobject, const char *data, apr_size_t len, int max_depth, apr_pool_t *p);
 
-/* The text of a top-level member of an object that mcp_json_parse has accepted, as it stands in data (a span, no copy,
- * no white space around it). name is the unescaped name; escapes in the document are understood. Returns 0 if absent. */
-int mcp_json_member_text(const char **ptext, apr_size_t *plen, const char *data, apr_size_t len, const char *name);
-
 /* Is key the name in another spelling: equal under simple case folding (ASCII, U+017F, U+212A), and not identical?
  * Some decoders take such a key for the name. key is NUL-terminated UTF-8. */
 int mcp_json_is_variant(const char *key, const char *name);

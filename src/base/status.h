@@ -69,6 +69,9 @@ enum { MCP_LOG_ERR = 3, MCP_LOG_WARNING = 4, MCP_LOG_NOTICE = 5, MCP_LOG_INFO = 
     X(RPC_PARAMS, "rpc-params", 400, "invalid_request", -32602, INFO, "MCP0609", "The parameters are not valid") \
     X(HEADER_MISMATCH, "header-mismatch", 400, "invalid_request", -32020, INFO, "MCP0610", \
       "The headers do not match the body") \
+    X(SESSION_FOREIGN, "session-foreign", 404, "session_not_found", 0, INFO, "MCP0510", "The session does not exist") \
+    X(LIST_UNREADABLE, "list-unreadable", 502, "bad_gateway", -32603, WARNING, "MCP0612", \
+      "The answer of the server could not be filtered") \
     X(CONFIG_CONFLICT, "config-conflict", 500, "server_error", -32603, ERR, "MCP0901", \
       "The server is not configured correctly") \
     X(INTERNAL, "internal", 500, "server_error", -32603, ERR, "MCP0902", "The server failed")

@@ -161,6 +161,7 @@ mcp_request_t *mcp_access_verdict(request_rec *r, const mcp_location_t *location
     if (request && request->grant && request->status == MCP_OK) {
         mine->grant = request->grant; /* the same policy and the same caller: only the operation is another one */
         mine->origin = request->origin;
+        mine->session_judged = request->session_judged;
         mine->status = !verb_known(r) ? MCP_VERB_FORBIDDEN : r->method_number == M_OPTIONS ? MCP_PREFLIGHT : MCP_OK;
     }
     else {

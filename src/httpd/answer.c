@@ -28,8 +28,10 @@ static ap_filter_rec_t *answer_handle;
 
 void mcp_answer_cors(apr_table_t *headers, const char *origin)
 {
-    apr_table_setn(headers, "Access-Control-Allow-Origin", origin);
-    apr_table_setn(headers, "Access-Control-Expose-Headers", EXPOSED_HEADERS);
+    if (origin) {
+        apr_table_setn(headers, "Access-Control-Allow-Origin", origin);
+        apr_table_setn(headers, "Access-Control-Expose-Headers", EXPOSED_HEADERS);
+    }
     apr_table_mergen(headers, "Vary", "Origin");
 }
 
@@ -152,9 +154,7 @@ static apr_table_t *headers_make(request_rec *r, const mcp_request_t *request, c
     if (request->status == MCP_PREFLIGHT) {
         preflight_add(r, request, headers);
     }
-    if (request->origin) {
-        mcp_answer_cors(headers, request->origin);
-    }
+    mcp_answer_cors(headers, request->origin);
     return headers;
 }
 
@@ -167,20 +167,27 @@ static const char *oauth_body(request_rec *r, const mcp_request_t *request, cons
                         request->id);
 }
 
-static const char *body_make(request_rec *r, const mcp_request_t *request, const mcp_status_info_t *info)
+/* The id is JSON already. That of a response is not that of a request of the client's (Transports, Sending Messages 4). */
+const char *mcp_answer_rpc(const mcp_request_t *request, mcp_status_t status, apr_pool_t *p)
 {
+    const mcp_status_info_t *info = mcp_status_info(status);
     const mcp_message_t *message = request->message;
-    /* The id of a response is not that of a request of the client's (Transports, Sending Messages 4). */
     const char *id = message && message->kind != MCP_MESSAGE_RESPONSE ? message->id : NULL;
 
-    /* The id is JSON already. */
+    return apr_psprintf(p,
+                        "{\"jsonrpc\":\"2.0\",%s%s%s\"error\":{\"code\":%d,\"message\":\"%s\",\"data\":"
+                        "{\"request_id\":\"%s\"}}}",
+                        id ? "\"id\":" : "", id ? id : "", id ? "," : "", info->rpc_code ? info->rpc_code : info->http,
+                        info->text, request->id);
+}
+
+static const char *body_make(request_rec *r, const mcp_request_t *request, mcp_status_t status)
+{
+    const mcp_status_info_t *info = mcp_status_info(status);
+
     if (request->body_read && info->http != HTTP_UNSUPPORTED_MEDIA_TYPE &&
         info->http != HTTP_REQUEST_ENTITY_TOO_LARGE) {
-        return apr_psprintf(r->pool,
-                            "{\"jsonrpc\":\"2.0\",%s%s%s\"error\":{\"code\":%d,\"message\":\"%s\",\"data\":"
-                            "{\"request_id\":\"%s\"}}}",
-                            id ? "\"id\":" : "", id ? id : "", id ? "," : "",
-                            info->rpc_code ? info->rpc_code : info->http, info->text, request->id);
+        return mcp_answer_rpc(request, status, r->pool);
     }
     return oauth_body(r, request, info->error, info->text);
 }
@@ -220,7 +227,7 @@ int mcp_answer(request_rec *r, mcp_request_t *request)
     mcp_request_export_verdict(r, request);
     if (request->status != MCP_PREFLIGHT) {
         refusal_log(r, request, info);
-        ap_custom_response(r, info->http, body_make(r, request, info));
+        ap_custom_response(r, info->http, body_make(r, request, request->status));
     }
     request->headers = headers_make(r, request, info);
     request->answer = info->http;
@@ -241,9 +248,7 @@ void mcp_answer_reading(request_rec *r, mcp_request_t *request)
     request->responses = core->response_code_strings;
     core->response_code_strings = NULL;
     for (i = 0; i < READING_STATUSES; i++) {
-        const mcp_status_info_t *info = mcp_status_info(reading_statuses[i]);
-
-        ap_custom_response(r, info->http, body_make(r, request, info));
+        ap_custom_response(r, mcp_status_info(reading_statuses[i])->http, body_make(r, request, reading_statuses[i]));
     }
 }
 

@@ -129,6 +129,10 @@ static int section_check(server_rec *s, const apr_array_header_t *sections, int 
         return OK;
     }
     location = mcp_location_make(effective, s, 1, pconf);
+    if (location->filter_lists && location->acl_mode == MCP_ACL_OFF) {
+        mcp_remark(s, "MCP0962", dir->at,
+                   "McpOAuthFilterLists hides nothing where McpOAuthACL is Off; write McpOAuthACL On and rules");
+    }
     if (location->error && !location->contradiction) {
         report(s, APLOG_STARTUP | APLOG_EMERG, "MCP0950", dir->at,
                effective->owner

@@ -72,7 +72,11 @@ typedef struct mcp_implies_t {
     X(int, inspect, MCP_UNSET) \
     X(apr_off_t, max_body, MCP_UNSET) \
     X(int, max_depth, MCP_UNSET) \
+    X(int, batch, MCP_UNSET) \
     X(int, acl, MCP_UNSET) \
+    X(int, filter_lists, MCP_UNSET) \
+    X(int, stream_expiry, MCP_UNSET) \
+    X(int, session_binding, MCP_UNSET) \
     X(apr_array_header_t *, scope_paths, NULL) \
     X(apr_array_header_t *, acl_paths, NULL)
 
@@ -108,11 +112,17 @@ typedef struct mcp_dir_t {
 #undef X
 } mcp_dir_t;
 
+typedef struct mcp_secret_t {
+    const char *data;
+    apr_size_t len;
+} mcp_secret_t;
+
 typedef struct mcp_server_t {
     apr_hash_t *issuers;           /* name -> mcp_issuer_conf_t */
     apr_interval_time_t cache_ttl; /* McpOAuthTokenCacheTTL */
     int cache_size;                /* McpOAuthTokenCacheSize */
     const char *key_store;         /* McpOAuthKeyStore, an absolute path; NULL: unset */
+    mcp_secret_t *session_secret;  /* what McpOAuthSessionKey names; NULL: unset */
 } mcp_server_t;
 
 /* Hooks of the module record (httpd's contracts). Merging at request time is remembered per pair of sections, so that

@@ -481,11 +481,19 @@ const command_rec mcp_directives[] = {
     AP_INIT_FLAG("McpOAuthInspect", set_flag, AT(inspect), PLACES, "On or Off: are request bodies judged"),
     AP_INIT_TAKE1("McpOAuthMaxBody", set_max_body, NULL, PLACES, "largest request body"),
     AP_INIT_TAKE1("McpOAuthMaxDepth", set_max_depth, NULL, PLACES, "deepest nesting of a request body"),
+    AP_INIT_FLAG("McpOAuthBatch", set_flag, AT(batch), PLACES,
+                 "On or Off: may requests of revision 2025-03-26 be batches"),
     AP_INIT_TAKE1("McpOAuthACL", set_acl, NULL, PLACES, "On, Off or Shadow"),
     AP_INIT_TAKE_ARGV("McpOAuthScopeClaim", set_claim_paths, AT(scope_paths), PLACES, "claim paths of the scopes"),
     AP_INIT_TAKE_ARGV("McpOAuthACLClaim", set_claim_paths, AT(acl_paths), PLACES, "claim paths of the values in rules"),
     AP_INIT_TAKE_ARGV("McpOAuthAllow", set_allow, NULL, PLACES, "needed values, or *, and the operations they allow"),
     AP_INIT_TAKE_ARGV("McpOAuthImplies", set_implies, NULL, PLACES, "a value and those it implies"),
+    AP_INIT_FLAG("McpOAuthFilterLists", set_flag, AT(filter_lists), PLACES,
+                 "On or Off: are lists shown without what the rules would refuse"),
+    AP_INIT_FLAG("McpOAuthStreamExpiry", set_flag, AT(stream_expiry), PLACES,
+                 "On or Off: does an event stream end when its token expires"),
+    AP_INIT_FLAG("McpOAuthSessionBinding", set_flag, AT(session_binding), PLACES,
+                 "On or Off: is a session of use only to the principal that opened it"),
 
     AP_INIT_RAW_ARGS("<McpOAuthIssuer", mcp_set_issuer_section, NULL, RSRC_CONF,
                      "an issuer; directives about it inside"),
@@ -508,6 +516,8 @@ const command_rec mcp_directives[] = {
     AP_INIT_TAKE1("McpOAuthTokenCacheTTL", mcp_set_cache_ttl, NULL, RSRC_CONF,
                   "how long a verdict is remembered, 0 = never"),
     AP_INIT_TAKE1("McpOAuthTokenCacheSize", mcp_set_cache_size, NULL, RSRC_CONF, "verdicts remembered per process"),
+    AP_INIT_TAKE1("McpOAuthSessionKey", mcp_set_session_key, NULL, RSRC_CONF,
+                  "secret that binds sessions: file:PATH or env:NAME"),
     AP_INIT_TAKE1("McpOAuthKeyStore", mcp_set_key_store, NULL, RSRC_CONF, "directory that keeps the last good keys"),
     { NULL }
 };

@@ -11,11 +11,13 @@
 #include "httpd/answer.h"
 #include "httpd/body.h"
 #include "httpd/forward.h"
+#include "httpd/listing.h"
+#include "httpd/session.h"
 #include "rpc/mirror.h"
 
 APLOG_USE_MODULE(mcp_oauth);
 
-static ap_filter_rec_t *cors_handle, *begin_handle;
+static ap_filter_rec_t *edge_handle, *begin_handle;
 
 /* --- judging ---------------------------------------------------------------------------------------------------- */
 
@@ -58,7 +60,8 @@ static mcp_status_t message_judge(request_rec *r, mcp_request_t *request, int *s
     if (apr_table_get(r->headers_in, "Content-Encoding")) {
         return MCP_BODY_ENCODING;
     }
-    status = mcp_message_parse(&message, request->body->data, request->body->len, location->max_depth, p);
+    status =
+        mcp_message_parse(&message, request->body->data, request->body->len, location->max_depth, location->batch, p);
     request->message = message;
     if (status != MCP_OK) {
         return status;
@@ -66,7 +69,8 @@ static mcp_status_t message_judge(request_rec *r, mcp_request_t *request, int *s
     mirror.version = apr_table_get(r->headers_in, "MCP-Protocol-Version");
     mirror.method = apr_table_get(r->headers_in, "Mcp-Method");
     mirror.name = apr_table_get(r->headers_in, "Mcp-Name");
-    if ((status = mcp_mirror_check(message, &mirror, p)) != MCP_OK) {
+    if ((status = mcp_mirror_check(message, &mirror, p)) != MCP_OK ||
+        (status = mcp_session_admit(r, request)) != MCP_OK) {
         return status;
     }
     return rules_check(r, request, (const mcp_operation_t *)message->operations->elts, message->operations->nelts);
@@ -85,6 +89,9 @@ static mcp_status_t verb_judge(request_rec *r, mcp_request_t *request, int *sent
     }
     if (!r->main && (status = mcp_body_read(&request->body, r, request, 0, sent)) != MCP_OK) {
         return status == MCP_BODY_TOO_LARGE ? MCP_BODY_UNEXPECTED : status;
+    }
+    if ((status = mcp_session_admit(r, request)) != MCP_OK) {
+        return status;
     }
     return rules_check(r, request, &operation, 1);
 }
@@ -115,6 +122,7 @@ static int inspect(request_rec *r, mcp_request_t *request)
     }
     else {
         mcp_request_export_verdict(r, request);
+        mcp_listing_begin(r, request);
     }
     request->message = NULL;
     apr_pool_destroy(scratch);
@@ -142,6 +150,9 @@ int mcp_gate_handler(request_rec *r)
         r->headers_in = apr_table_copy(r->pool, r->headers_in); /* a sub-request shares them with the main one */
     }
     if (!location->inspect) {
+        if ((request->status = mcp_session_admit(r, request)) != MCP_OK) {
+            return mcp_answer(r, request);
+        }
         mcp_request_export_verdict(r, request);
     }
     else if ((answer = inspect(r, request)) != OK) {
@@ -157,13 +168,37 @@ int mcp_gate_handler(request_rec *r)
 
 /* --- the backend's answers -------------------------------------------------------------------------------------- */
 
-static apr_status_t cors_filter(ap_filter_t *f, apr_bucket_brigade *bb)
+/* Which origins may read an answer is ours to say; a second value of a field would make browsers refuse it. */
+static void cors_remove(apr_table_t *headers, const apr_table_t *only, apr_pool_t *p)
 {
-    const char *origin = f->ctx;
+    const apr_array_header_t *fields = apr_table_elts(headers);
+    apr_array_header_t *gone = apr_array_make(p, 4, sizeof(const char *));
+
+    for (int i = 0; i < fields->nelts; i++) {
+        const char *name = APR_ARRAY_IDX(fields, i, apr_table_entry_t).key;
+
+        if (name && !ap_cstr_casecmpn(name, "Access-Control-", 15) && (!only || apr_table_get(only, name))) {
+            APR_ARRAY_PUSH(gone, const char *) = name;
+        }
+    }
+    for (int i = 0; i < gone->nelts; i++) { /* not while walking: unsetting moves the rest up */
+        apr_table_unset(headers, APR_ARRAY_IDX(gone, i, const char *));
+    }
+}
+
+/* The header of the backend's answer, before mod_headers and the like see it. */
+static apr_status_t edge_filter(ap_filter_t *f, apr_bucket_brigade *bb)
+{
+    const mcp_request_t *request = f->ctx;
     request_rec *r = f->r;
 
     ap_remove_output_filter(f);
-    mcp_answer_cors(r->headers_out, origin);
+    cors_remove(r->headers_out, NULL, r->pool);
+    cors_remove(r->err_headers_out, NULL, r->pool);
+    mcp_answer_cors(r->headers_out, request->origin);
+    if (request->grant && request->location->session_binding) {
+        mcp_session_bind(r, request);
+    }
     return ap_pass_brigade(f->next, bb);
 }
 
@@ -174,6 +209,7 @@ static apr_status_t begin_filter(ap_filter_t *f, apr_bucket_brigade *bb)
     mcp_request_t *request = f->ctx;
 
     f->r->no_cache = 0;
+    cors_remove(f->r->headers_out, f->r->err_headers_out, f->r->pool); /* "Header always" writes the latter */
     mcp_body_release(request->body);
     ap_remove_output_filter(f);
     return ap_pass_brigade(f->next, bb);
@@ -185,16 +221,23 @@ void mcp_gate_insert(request_rec *r)
 
     if (request && request->status == MCP_OK && !r->main) {
         ap_add_output_filter_handle(begin_handle, request, r, r->connection);
+        ap_add_output_filter_handle(edge_handle, request, r, r->connection);
     }
-    if (request && request->origin && !r->main) {
-        ap_add_output_filter_handle(cors_handle, (void *)request->origin, r, r->connection);
+}
+
+void mcp_gate_insert_error(request_rec *r)
+{
+    mcp_request_t *request = mcp_request_of(r);
+
+    if (request && request->location && !request->headers) {
+        mcp_gate_insert(r);
     }
 }
 
 void mcp_gate_register(void)
 {
     mcp_body_register();
-    cors_handle = ap_register_output_filter("MCP_OAUTH_CORS", cors_filter, NULL, AP_FTYPE_RESOURCE);
+    edge_handle = ap_register_output_filter("MCP_OAUTH_EDGE", edge_filter, NULL, AP_FTYPE_RESOURCE);
     begin_handle =
         ap_register_output_filter("MCP_OAUTH_BEGIN", begin_filter, NULL, (ap_filter_type)(AP_FTYPE_PROTOCOL - 1));
 }

@@ -14,10 +14,13 @@
 #include "httpd/check.h"
 #include "httpd/gate.h"
 #include "httpd/issuer.h"
+#include "httpd/listing.h"
 #include "httpd/metadata.h"
 #include "httpd/refresh.h"
+#include "httpd/session.h"
 #include "httpd/share.h"
 #include "httpd/store.h"
+#include "httpd/stream.h"
 
 APLOG_USE_MODULE(mcp_oauth);
 
@@ -35,7 +38,7 @@ static int post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, s
         return OK; /* the dry run */
     }
     mcp_remarks_log();
-    if (mcp_share_post_config(pconf, s) != OK) {
+    if (mcp_share_post_config(pconf, s) != OK || mcp_session_post_config(s) != OK) {
         return !OK;
     }
     mcp_store_post_config(pconf, s);
@@ -74,6 +77,8 @@ void mcp_hooks_register(apr_pool_t *p)
 
     mcp_answer_register();
     mcp_gate_register();
+    mcp_listing_register();
+    mcp_stream_register();
     ap_hook_pre_config(pre_config, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_check_config(mcp_check_config, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_post_config(post_config, NULL, watchdog, APR_HOOK_MIDDLE);
@@ -83,5 +88,6 @@ void mcp_hooks_register(apr_pool_t *p)
     ap_hook_check_access(mcp_access_checker, NULL, NULL, APR_HOOK_MIDDLE, AP_AUTH_INTERNAL_PER_CONF);
     ap_hook_insert_filter(mcp_gate_insert, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_insert_error_filter(mcp_answer_insert, NULL, headers, APR_HOOK_FIRST);
+    ap_hook_insert_error_filter(mcp_gate_insert_error, NULL, headers, APR_HOOK_FIRST);
     ap_hook_handler(mcp_gate_handler, NULL, proxy, APR_HOOK_REALLY_FIRST);
 }

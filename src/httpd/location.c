@@ -300,6 +300,10 @@ mcp_location_t *mcp_location_make(const mcp_dir_t *conf, server_rec *s, int star
     location->inspect = conf->inspect != 0;
     location->forward_token = conf->forward_token == 1;
     location->max_body = conf->max_body != MCP_UNSET ? conf->max_body : 1024 * 1024;
+    location->batch = conf->batch == 1;
+    location->filter_lists = conf->filter_lists == 1;
+    location->stream_expiry = conf->stream_expiry == 1;
+    location->session_binding = conf->session_binding == 1;
     location->max_depth = conf->max_depth != MCP_UNSET ? conf->max_depth : 64;
     if ((location->error = resource_make(location, p)) || (location->error = trusts_make(location, s, starting, p))) {
         return location;

@@ -33,6 +33,10 @@ typedef struct mcp_location_t {
     int forward_token;
     apr_off_t max_body;
     int max_depth;
+    int batch;
+    int filter_lists;
+    int stream_expiry;
+    int session_binding;
 } mcp_location_t;
 
 #define MCP_TOKEN_HEADER_DEFAULT "Authorization"

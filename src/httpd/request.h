@@ -17,6 +17,7 @@ typedef struct mcp_request_t {
     int reading;                      /* the body is being read: httpd's own filters may refuse it */
     char **responses;                 /* the core's custom responses, put aside meanwhile */
     int judged;                       /* the gate has done its work */
+    int session_judged;               /* Mcp-Session-Id is the backend's by now */
     int shadow;                       /* refused by rules that only watch */
     const char *id;                   /* request_id */
     const char *origin;               /* allowed browser origin that called, or NULL */

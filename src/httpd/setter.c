@@ -393,3 +393,64 @@ const char *mcp_set_key_store(cmd_parms *cmd, void *v, const char *arg)
     server->key_store = path;
     return NULL;
 }
+
+#define SECRET_MIN 32
+#define SECRET_MAX 4096
+
+/* What file:PATH or env:NAME names, without the line end that editors leave; NULL and an error text otherwise. A secret in the
+ * configuration itself would stand in backups and in "httpd -t -D DUMP_CONFIG". */
+static const char *secret_read(mcp_secret_t **psecret, cmd_parms *cmd, const char *arg)
+{
+    const char *path, *data;
+    mcp_secret_t *secret;
+    char *buffer;
+    apr_file_t *file;
+    apr_size_t len = SECRET_MAX + 1;
+    apr_status_t rv;
+
+    if (!strncmp(arg, "env:", 4)) {
+        if (!arg[4] || !(data = getenv(arg + 4))) {
+            FAIL("%s '%s': there is no such variable in httpd's environment; set it there, or write file:PATH", NAME,
+                 arg);
+        }
+        len = strlen(data);
+    }
+    else if (!strncmp(arg, "file:", 5) && arg[5]) {
+        buffer = apr_palloc(cmd->pool, len);
+        data = buffer;
+        if (!(path = ap_server_root_relative(cmd->temp_pool, arg + 5))) {
+            FAIL("%s '%s' is not a path; write file:PATH or env:NAME", NAME, arg);
+        }
+        if ((rv = apr_file_open(&file, path, APR_READ, APR_OS_DEFAULT, cmd->temp_pool)) == APR_SUCCESS) {
+            rv = apr_file_read_full(file, buffer, len, &len);
+            apr_file_close(file);
+        }
+        if (rv != APR_SUCCESS && !APR_STATUS_IS_EOF(rv)) {
+            FAIL("%s: %s cannot be read: %pm", NAME, path, &rv);
+        }
+    }
+    else {
+        FAIL("%s does not take the secret itself; write file:PATH or env:NAME", NAME);
+    }
+    while (len && (data[len - 1] == '\n' || data[len - 1] == '\r')) {
+        len--;
+    }
+    if (len < SECRET_MIN || len > SECRET_MAX) {
+        FAIL("%s: the secret has %s than %d bytes; make one with: openssl rand -base64 32", NAME,
+             len < SECRET_MIN ? "fewer" : "more", len < SECRET_MIN ? SECRET_MIN : SECRET_MAX);
+    }
+    secret = apr_palloc(cmd->pool, sizeof(*secret));
+    secret->data = data;
+    secret->len = len;
+    *psecret = secret;
+    return NULL;
+}
+
+const char *mcp_set_session_key(cmd_parms *cmd, void *v, const char *arg)
+{
+    mcp_server_t *server = ap_get_module_config(cmd->server->module_config, &mcp_oauth_module);
+    const char *error = ap_check_cmd_context(cmd, GLOBAL_ONLY);
+
+    error = error ? error : section_forbid(cmd, v);
+    return error ? error : secret_read(&server->session_secret, cmd, arg);
+}

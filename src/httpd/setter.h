@@ -53,6 +53,7 @@ const char *mcp_set_ca_file(cmd_parms *cmd, void *v, const char *arg);
 const char *mcp_set_allow_http(cmd_parms *cmd, void *v, int on);
 const char *mcp_set_cache_ttl(cmd_parms *cmd, void *v, const char *arg);
 const char *mcp_set_cache_size(cmd_parms *cmd, void *v, const char *arg);
+const char *mcp_set_session_key(cmd_parms *cmd, void *v, const char *arg);
 const char *mcp_set_key_store(cmd_parms *cmd, void *v, const char *arg);
 
 #endif

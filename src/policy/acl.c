@@ -10,19 +10,60 @@
 #define OBJECTS (MCP_OBJECT_TASK + 1)
 #define KINDS (MCP_OPERATION_DELETE + 1)
 #define WORD_BITS 32
+#define COUNT(array) ((int)(sizeof(array) / sizeof(*(array))))
+
+/* The methods of each feature. */
+static const struct {
+    const char *methods;
+    unsigned feature;
+} families[] = {
+    { "tools/*", MCP_FEATURE_TOOLS },
+    { "resources/*", MCP_FEATURE_RESOURCES },
+    { "prompts/*", MCP_FEATURE_PROMPTS },
+    { "completion/complete", MCP_FEATURE_COMPLETIONS },
+    { "logging/setLevel", MCP_FEATURE_LOGGING },
+    { "tasks/*", MCP_FEATURE_TASKS },
+};
+
+/* Those among them that touch an object: a rule for a method with an object covers no other. */
+static const struct {
+    const char *method;
+    unsigned features;
+} touching[] = {
+    { "completion/complete", MCP_FEATURE_COMPLETIONS },
+    { "prompts/get", MCP_FEATURE_PROMPTS },
+    { "resources/read", MCP_FEATURE_RESOURCES },
+    { "resources/subscribe", MCP_FEATURE_RESOURCES },
+    { "resources/unsubscribe", MCP_FEATURE_RESOURCES },
+    { "subscriptions/listen", MCP_FEATURE_RESOURCES | MCP_FEATURE_TASKS }, /* its entries: see via in method.h */
+    { "tasks/cancel", MCP_FEATURE_TASKS },
+    { "tasks/get", MCP_FEATURE_TASKS },
+    { "tasks/result", MCP_FEATURE_TASKS },
+    { "tasks/update", MCP_FEATURE_TASKS },
+    { "tools/call", MCP_FEATURE_TOOLS },
+};
+
+/* completion/complete refers to prompts and resources. */
+static const unsigned object_features[OBJECTS] = {
+    [MCP_OBJECT_TOOL] = MCP_FEATURE_TOOLS,
+    [MCP_OBJECT_RESOURCE] = MCP_FEATURE_RESOURCES | MCP_FEATURE_COMPLETIONS,
+    [MCP_OBJECT_PROMPT] = MCP_FEATURE_PROMPTS | MCP_FEATURE_COMPLETIONS,
+};
 
 typedef struct rule_t {
     int index;
     int count; /* 0: any valid token */
     int *values;
+    unsigned features; /* MCP_FEATURE_* of which it allows something */
 } rule_t;
 
 /* Texts and patterns of texts, each with what hangs on it. A look-up costs one probe of exact and one of prefixes per
  * distinct length of a literal prefix, however many there are. */
 typedef struct index_t {
-    apr_hash_t *exact;           /* text -> node_t */
+    apr_hash_t *exact;           /* text -> entry_t */
     apr_hash_t *prefixes;        /* literal prefix -> array of entry_t * */
     apr_array_header_t *lengths; /* apr_size_t, ascending: the distinct lengths of these prefixes */
+    apr_array_header_t *entries; /* entry_t *, exact ones and patterns: what a pattern is held against */
 } index_t;
 
 typedef struct node_t {
@@ -39,7 +80,8 @@ typedef struct entry_t {
 struct mcp_acl_t {
     apr_pool_t *pool;
     mcp_scopes_t *scopes;
-    int count; /* of rules */
+    apr_array_header_t *rules; /* rule_t * */
+    mcp_pattern_t families[COUNT(families)];
     node_t all;
     node_t kinds[KINDS];
     index_t *methods;
@@ -51,9 +93,10 @@ typedef struct query_t {
     const mcp_acl_t *acl;
     const mcp_operation_t *operation;
     const mcp_valueset_t *held;
-    int found;              /* some rule covers it */
-    int allowed;            /* and the token satisfies that rule */
-    mcp_valueset_t *chosen; /* NULL while only the verdict is wanted */
+    const mcp_pattern_t *object; /* NULL: operation->object, else in its place */
+    int found;                   /* some rule covers it */
+    int allowed;                 /* and the token satisfies that rule */
+    mcp_valueset_t *chosen;      /* NULL while only the verdict is wanted */
     const rule_t *best;
     int best_fresh;
     int best_lacking;
@@ -75,6 +118,7 @@ static index_t *index_create(apr_pool_t *p)
     index->exact = apr_hash_make(p);
     index->prefixes = apr_hash_make(p);
     index->lengths = apr_array_make(p, 4, sizeof(apr_size_t));
+    index->entries = apr_array_make(p, 4, sizeof(entry_t *));
     return index;
 }
 
@@ -84,6 +128,10 @@ mcp_acl_t *mcp_acl_create(mcp_scopes_t *scopes, apr_pool_t *p)
 
     acl->pool = p;
     acl->scopes = scopes;
+    acl->rules = apr_array_make(p, 16, sizeof(rule_t *));
+    for (int i = 0; i < COUNT(families); i++) {
+        mcp_pattern_compile(&acl->families[i], families[i].methods, p);
+    }
     acl->methods = index_create(p);
     for (int i = 0; i < OBJECTS; i++) {
         acl->objects[i] = index_create(p);
@@ -108,7 +156,17 @@ static void length_add(apr_array_header_t *lengths, apr_size_t length)
     all[at] = length;
 }
 
-static node_t *entry_node(index_t *index, const mcp_pattern_t *pattern, const char *text, apr_pool_t *p)
+static entry_t *entry_add(index_t *index, const mcp_pattern_t *pattern, const char *text, apr_pool_t *p)
+{
+    entry_t *entry = apr_pcalloc(p, sizeof(*entry));
+
+    entry->text = text;
+    entry->pattern = *pattern;
+    APR_ARRAY_PUSH(index->entries, entry_t *) = entry;
+    return entry;
+}
+
+static node_t *prefix_node(index_t *index, const mcp_pattern_t *pattern, const char *text, apr_pool_t *p)
 {
     apr_array_header_t *entries = apr_hash_get(index->prefixes, pattern->literal, (apr_ssize_t)pattern->literal_len);
     entry_t *entry;
@@ -124,9 +182,7 @@ static node_t *entry_node(index_t *index, const mcp_pattern_t *pattern, const ch
             return &entry->node;
         }
     }
-    entry = apr_pcalloc(p, sizeof(*entry));
-    entry->text = text;
-    entry->pattern = *pattern;
+    entry = entry_add(index, pattern, text, p);
     APR_ARRAY_PUSH(entries, entry_t *) = entry;
     return &entry->node;
 }
@@ -134,17 +190,17 @@ static node_t *entry_node(index_t *index, const mcp_pattern_t *pattern, const ch
 /* The node of the pattern, made on first sight. */
 static node_t *index_node(index_t *index, const mcp_pattern_t *pattern, const char *text, apr_pool_t *p)
 {
-    node_t *node;
+    entry_t *entry;
 
     if (!pattern->exact) {
-        return entry_node(index, pattern, text, p);
+        return prefix_node(index, pattern, text, p);
     }
-    node = apr_hash_get(index->exact, pattern->literal, APR_HASH_KEY_STRING);
-    if (!node) {
-        node = apr_pcalloc(p, sizeof(*node));
-        apr_hash_set(index->exact, pattern->literal, APR_HASH_KEY_STRING, node);
+    entry = apr_hash_get(index->exact, pattern->literal, APR_HASH_KEY_STRING);
+    if (!entry) {
+        entry = entry_add(index, pattern, text, p);
+        apr_hash_set(index->exact, pattern->literal, APR_HASH_KEY_STRING, entry);
     }
-    return node;
+    return &entry->node;
 }
 
 static void node_add(node_t *node, const rule_t *rule, apr_pool_t *p)
@@ -155,7 +211,26 @@ static void node_add(node_t *node, const rule_t *rule, apr_pool_t *p)
     APR_ARRAY_PUSH(node->rules, const rule_t *) = rule;
 }
 
-static void operation_add(mcp_acl_t *acl, const rule_t *rule, const char *text)
+/* The features of which a rule with this selector, no group, allows at least one operation. */
+static unsigned selector_features(const mcp_acl_t *acl, const mcp_selector_t *selector)
+{
+    unsigned features = 0;
+
+    for (int i = 0; i < COUNT(families); i++) {
+        if (selector->select == MCP_SELECT_ALL ||
+            (selector->select == MCP_SELECT_METHOD && mcp_pattern_meets(&selector->method, &acl->families[i]))) {
+            features |= families[i].feature;
+        }
+    }
+    for (int i = 0; i < COUNT(touching) && selector->select == MCP_SELECT_BOTH; i++) {
+        if (mcp_pattern_match(&selector->method, touching[i].method)) {
+            features |= touching[i].features;
+        }
+    }
+    return selector->select == MCP_SELECT_OBJECT ? object_features[selector->object_kind] : features;
+}
+
+static void operation_add(mcp_acl_t *acl, rule_t *rule, const char *text)
 {
     mcp_selector_t selector;
     node_t *node = NULL;
@@ -163,6 +238,7 @@ static void operation_add(mcp_acl_t *acl, const rule_t *rule, const char *text)
     if (mcp_selector_parse(&selector, text, acl->pool)) {
         return; /* malformed: allows nothing */
     }
+    rule->features |= selector_features(acl, &selector);
     switch (selector.select) {
     case MCP_SELECT_ALL:
         node = &acl->all;
@@ -209,7 +285,8 @@ void mcp_acl_allow(mcp_acl_t *acl, const char *values, const apr_array_header_t 
     rule_t *rule = apr_pcalloc(acl->pool, sizeof(*rule));
     apr_size_t len;
 
-    rule->index = acl->count++;
+    rule->index = acl->rules->nelts;
+    APR_ARRAY_PUSH(acl->rules, rule_t *) = rule;
     if (strcmp(values, "*")) {
         rule->values = apr_palloc(acl->pool, (strlen(values) + 1) * sizeof(*rule->values));
         for (; *values; values += len) {
@@ -280,10 +357,10 @@ static void index_visit(query_t *query, const index_t *index, const char *text,
                         void (*visit)(query_t *query, const node_t *node))
 {
     apr_size_t len = strlen(text);
-    const node_t *node = apr_hash_get(index->exact, text, (apr_ssize_t)len);
+    const entry_t *found = apr_hash_get(index->exact, text, (apr_ssize_t)len);
 
-    if (node) {
-        visit(query, node);
+    if (found) {
+        visit(query, &found->node);
     }
     for (int i = 0; i < index->lengths->nelts && !is_done(query); i++) {
         apr_size_t length = APR_ARRAY_IDX(index->lengths, i, apr_size_t);
@@ -303,11 +380,30 @@ static void index_visit(query_t *query, const index_t *index, const char *text,
     }
 }
 
+/* The rules below index for the object of the query, or for some that its pattern matches. */
+static void visit_objects(query_t *query, const index_t *index)
+{
+    if (query->operation->object_kind == MCP_OBJECT_NONE) {
+        return;
+    }
+    if (!query->object || query->object->exact) {
+        index_visit(query, index, query->object ? query->object->literal : query->operation->object, visit_rules);
+        return;
+    }
+    for (int i = 0; i < index->entries->nelts && !is_done(query); i++) {
+        const entry_t *entry = APR_ARRAY_IDX(index->entries, i, const entry_t *);
+
+        if (mcp_pattern_meets(&entry->pattern, query->object)) {
+            visit_rules(query, &entry->node);
+        }
+    }
+}
+
 /* The rules for a method together with an object. */
 static void visit_pair(query_t *query, const node_t *node)
 {
-    if (node->objects && query->operation->object_kind != MCP_OBJECT_NONE) {
-        index_visit(query, node->objects, query->operation->object, visit_rules);
+    if (node->objects) {
+        visit_objects(query, node->objects);
     }
 }
 
@@ -318,13 +414,15 @@ static void visit_method(query_t *query, const node_t *node)
 }
 
 /* Is the operation what method.h says? Anything else is refused, also by "*". */
-static int is_sound(const mcp_operation_t *operation)
+static int is_sound(const query_t *query)
 {
+    const mcp_operation_t *operation = query->operation;
+
     if ((unsigned)operation->kind >= KINDS || (unsigned)operation->object_kind >= OBJECTS) {
         return 0;
     }
     return (operation->kind != MCP_OPERATION_METHOD || operation->method) &&
-           (operation->object_kind == MCP_OBJECT_NONE || operation->object);
+           (operation->object_kind == MCP_OBJECT_NONE || query->object || operation->object);
 }
 
 static void query_run(query_t *query, const mcp_operation_t *operation)
@@ -334,7 +432,7 @@ static void query_run(query_t *query, const mcp_operation_t *operation)
     query->operation = operation;
     query->found = query->allowed = 0;
     query->best = NULL;
-    if (!is_sound(operation)) {
+    if (!is_sound(query)) {
         return;
     }
     visit_rules(query, &acl->all);
@@ -346,9 +444,7 @@ static void query_run(query_t *query, const mcp_operation_t *operation)
     if (operation->via) {
         index_visit(query, acl->methods, operation->via, visit_pair);
     }
-    if (operation->object_kind != MCP_OBJECT_NONE) {
-        index_visit(query, acl->objects[operation->object_kind], operation->object, visit_rules);
-    }
+    visit_objects(query, acl->objects[operation->object_kind]);
 }
 
 static int by_index(const void *a, const void *b)
@@ -423,4 +519,30 @@ mcp_status_t mcp_acl_check(const apr_array_header_t **pneeded, const mcp_acl_t *
         *pneeded = needed_make(&query, operations, count, p);
     }
     return status;
+}
+
+int mcp_acl_reaches(const mcp_acl_t *acl, const mcp_valueset_t *held, const mcp_operation_t *operation,
+                    const mcp_pattern_t *object)
+{
+    query_t query = { .acl = acl, .held = held, .object = object };
+
+    if (!object || object->count < 1) {
+        return 0; /* never compiled: matches no object */
+    }
+    query_run(&query, operation);
+    return query.allowed;
+}
+
+unsigned mcp_acl_features(const mcp_acl_t *acl, const mcp_valueset_t *held)
+{
+    unsigned features = 0;
+
+    for (int i = 0; i < acl->rules->nelts; i++) {
+        const rule_t *rule = APR_ARRAY_IDX(acl->rules, i, const rule_t *);
+
+        if ((rule->features & ~features) && !rule_beyond(rule, held)) {
+            features |= rule->features;
+        }
+    }
+    return features;
 }

@@ -6,6 +6,7 @@
 #include <apr_tables.h>
 
 #include "base/status.h"
+#include "policy/pattern.h"
 #include "policy/scope.h"
 #include "rpc/method.h"
 
@@ -29,5 +30,23 @@ void mcp_acl_allow(mcp_acl_t *acl, const char *values, const apr_array_header_t 
  * input. Time does not grow with the number of rules that name something else exactly or by another literal prefix. */
 mcp_status_t mcp_acl_check(const apr_array_header_t **pneeded, const mcp_acl_t *acl, const mcp_valueset_t *held,
                            const mcp_operation_t *operations, int count, apr_pool_t *p);
+
+/* Could a token that holds held do operation for at least one object that matches object? Where operation->object would
+ * stand, object is a pattern: of a URI template, say. A rule covers part of it when some text matches both. */
+int mcp_acl_reaches(const mcp_acl_t *acl, const mcp_valueset_t *held, const mcp_operation_t *operation,
+                    const mcp_pattern_t *object);
+
+/* What a server can offer (MCP, capabilities of servers). */
+enum {
+    MCP_FEATURE_TOOLS = 1,       /* tools/... */
+    MCP_FEATURE_RESOURCES = 2,   /* resources/... */
+    MCP_FEATURE_PROMPTS = 4,     /* prompts/... */
+    MCP_FEATURE_COMPLETIONS = 8, /* completion/complete */
+    MCP_FEATURE_LOGGING = 16,    /* logging/setLevel */
+    MCP_FEATURE_TASKS = 32       /* tasks/... */
+};
+
+/* The features of which at least one operation is allowed to a token that holds held: a set of MCP_FEATURE_*. */
+unsigned mcp_acl_features(const mcp_acl_t *acl, const mcp_valueset_t *held);
 
 #endif

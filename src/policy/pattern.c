@@ -18,6 +18,14 @@ static int stars_count(const char *text)
     return stars;
 }
 
+/* What follows from the parts. */
+static void pattern_seal(mcp_pattern_t *pattern)
+{
+    pattern->literal = pattern->parts[0];
+    pattern->literal_len = strlen(pattern->literal);
+    pattern->exact = pattern->count == 1;
+}
+
 const char *mcp_pattern_compile(mcp_pattern_t *pattern, const char *text, apr_pool_t *p)
 {
     char *out;
@@ -46,9 +54,7 @@ const char *mcp_pattern_compile(mcp_pattern_t *pattern, const char *text, apr_po
         *out++ = *text;
     }
     *out = '\0';
-    pattern->literal = pattern->parts[0];
-    pattern->literal_len = strlen(pattern->literal);
-    pattern->exact = pattern->count == 1;
+    pattern_seal(pattern);
     return NULL;
 }
 
@@ -83,4 +89,63 @@ int mcp_pattern_match(const mcp_pattern_t *pattern, const char *text)
         text += part;
     }
     return 1;
+}
+
+/* Do two patterns with stars agree on what they want of both ends? */
+static int ends_agree(const mcp_pattern_t *a, const mcp_pattern_t *b)
+{
+    const char *a_end = a->parts[a->count - 1], *b_end = b->parts[b->count - 1];
+    apr_size_t a_len = strlen(a_end), b_len = strlen(b_end), common = a_len < b_len ? a_len : b_len;
+    apr_size_t prefix = a->literal_len < b->literal_len ? a->literal_len : b->literal_len;
+
+    return !memcmp(a->literal, b->literal, prefix) && !memcmp(a_end + a_len - common, b_end + b_len - common, common);
+}
+
+int mcp_pattern_meets(const mcp_pattern_t *a, const mcp_pattern_t *b)
+{
+    if (a->count < 1 || b->count < 1) {
+        return 0; /* never compiled */
+    }
+    if (a->exact) {
+        return mcp_pattern_match(b, a->literal);
+    }
+    if (b->exact) {
+        return mcp_pattern_match(a, b->literal);
+    }
+    /* Between the longer beginning and the longer end, all middle parts of a and then all of b fit both: the first and
+     * the last star of each take what belongs to the other. */
+    return ends_agree(a, b);
+}
+
+static int braces_count(const char *text)
+{
+    int braces = 0;
+
+    for (; *text; text++) {
+        braces += *text == '{';
+    }
+    return braces;
+}
+
+void mcp_pattern_of_template(mcp_pattern_t *pattern, const char *uri_template, apr_pool_t *p)
+{
+    char *out = apr_palloc(p, strlen(uri_template) + 1);
+
+    memset(pattern, 0, sizeof(*pattern));
+    pattern->parts = apr_palloc(p, ((apr_size_t)braces_count(uri_template) + 1) * sizeof(*pattern->parts));
+    pattern->parts[pattern->count++] = out;
+    for (const char *c = uri_template; *c; c++) {
+        if (*c != '{') {
+            *out++ = *c;
+            continue;
+        }
+        *out++ = '\0'; /* in the place of the brace */
+        pattern->parts[pattern->count++] = out;
+        c += strcspn(c, "}");
+        if (!*c) {
+            break;
+        }
+    }
+    *out = '\0';
+    pattern_seal(pattern);
 }

@@ -18,4 +18,11 @@ const char *mcp_pattern_compile(mcp_pattern_t *pattern, const char *text, apr_po
 /* Does the pattern match all of text? Time at most proportional to the product of both lengths, no recursion. */
 int mcp_pattern_match(const mcp_pattern_t *pattern, const char *text);
 
+/* Is there a text that both match? Time and memory at most proportional to the product of both lengths, no recursion. */
+int mcp_pattern_meets(const mcp_pattern_t *a, const mcp_pattern_t *b);
+
+/* The pattern of all URIs that a URI template may become: an expression {...} stands for any run of bytes, a brace that is
+ * not closed too; the rest is exact (RFC 6570 section 2). */
+void mcp_pattern_of_template(mcp_pattern_t *pattern, const char *uri_template, apr_pool_t *p);
+
 #endif

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "base/jsontext.h"
 #include "base/limits.h"
 
 #define COUNT(array) ((int)(sizeof(array) / sizeof(*(array))))
@@ -83,21 +84,20 @@ static int is_integer(const char *text, apr_size_t len)
 }
 
 /* Takes the id from the text: a number beyond 64 bits has lost its value in the tree. Returns 0 for a wrong one. */
-static int id_read(mcp_message_t *message, const json_t *id, const char *data, apr_size_t len, apr_pool_t *p)
+static int id_read(mcp_message_t *message, const json_t *id, mcp_span_t text, apr_pool_t *p)
 {
-    const char *text;
-    apr_size_t text_len;
+    mcp_span_t span;
 
     if (!id) {
         return 1;
     }
-    if (!mcp_json_member_text(&text, &text_len, data, len, "id") || text_len > MCP_LIMIT_ID) {
+    if (!mcp_jsontext_member(&span, text, "id") || span.len > MCP_LIMIT_ID) {
         return 0;
     }
-    if (!json_is_string(id) && !(json_is_number(id) && is_integer(text, text_len))) {
+    if (!json_is_string(id) && !(json_is_number(id) && is_integer(span.text, span.len))) {
         return 0;
     }
-    message->id = apr_pstrmemdup(p, text, text_len);
+    message->id = apr_pstrmemdup(p, span.text, span.len);
     return 1;
 }
 
@@ -303,28 +303,136 @@ static mcp_status_t params_read(mcp_message_t *message, json_t *params)
     return operand_read(message, values);
 }
 
-mcp_status_t mcp_message_parse(mcp_message_t **pmessage, const char *data, apr_size_t len, int max_depth, apr_pool_t *p)
+static mcp_message_t *message_create(apr_pool_t *p)
 {
     mcp_message_t *message = apr_pcalloc(p, sizeof(*message));
-    json_t *root, *top[COUNT(outer_names)];
+
+    message->operations = apr_array_make(p, 1, sizeof(mcp_operation_t));
+    return message;
+}
+
+/* text: of root. */
+static mcp_status_t message_read(mcp_message_t *message, json_t *root, mcp_span_t text, apr_pool_t *p)
+{
+    json_t *top[COUNT(outer_names)];
     mcp_status_t status;
     int clean, id_is_valid;
 
-    message->operations = apr_array_make(p, 1, sizeof(mcp_operation_t));
-    *pmessage = message;
-    status = mcp_json_parse(&root, data, len, max_depth, p);
-    if (status != MCP_OK) {
-        return status;
-    }
     if (!json_is_object(root)) {
-        return json_is_array(root) ? MCP_RPC_BATCH : MCP_RPC_INVALID;
+        return MCP_RPC_INVALID;
     }
     clean = members_read(top, root, outer_names, COUNT(outer_names));
-    id_is_valid = id_read(message, top[AT_ID], data, len, p);
+    id_is_valid = id_read(message, top[AT_ID], text, p);
     message->kind = kind_of(top);
     if (!clean) {
         return MCP_JSON_VARIANT;
     }
     status = id_is_valid ? envelope_check(message, top) : MCP_RPC_INVALID;
     return status == MCP_OK ? params_read(message, top[AT_PARAMS]) : status;
+}
+
+/* Requests and notifications, or responses (2025-03-26, Transports, Sending Messages 3). */
+static int may_follow(const mcp_message_t *first, const mcp_message_t *message)
+{
+    return (first->kind == MCP_MESSAGE_RESPONSE) == (message->kind == MCP_MESSAGE_RESPONSE) &&
+           !(message->method && !strcmp(message->method, "initialize"));
+}
+
+static const char *methods_join(const apr_array_header_t *messages, apr_pool_t *p)
+{
+    apr_array_header_t *methods = apr_array_make(p, messages->nelts, sizeof(const char *));
+
+    for (int i = 0; i < messages->nelts; i++) {
+        const char *method = APR_ARRAY_IDX(messages, i, const mcp_message_t *)->method;
+
+        APR_ARRAY_PUSH(methods, const char *) = method ? method : "response";
+    }
+    return apr_array_pstrcat(p, methods, ',');
+}
+
+static mcp_status_t batch_read(mcp_message_t *batch, json_t *root, mcp_span_t text, apr_pool_t *p)
+{
+    mcp_jsonwalk_t walk;
+    json_t *value;
+    size_t i;
+
+    if (!json_array_size(root) || json_array_size(root) > MCP_LIMIT_BATCH) {
+        return MCP_RPC_BATCH;
+    }
+    batch->kind = MCP_MESSAGE_BATCH;
+    batch->messages = apr_array_make(p, (int)json_array_size(root), sizeof(const mcp_message_t *));
+    mcp_jsonwalk_open(&walk, text);
+    json_array_foreach(root, i, value)
+    {
+        mcp_message_t *message = message_create(p);
+        mcp_span_t element;
+        mcp_status_t status;
+
+        if (!mcp_jsonwalk_next(NULL, &element, &walk)) {
+            return MCP_INTERNAL;
+        }
+        if ((status = message_read(message, value, element, p)) != MCP_OK) {
+            return status;
+        }
+        APR_ARRAY_PUSH(batch->messages, const mcp_message_t *) = message;
+        if (!may_follow(APR_ARRAY_IDX(batch->messages, 0, const mcp_message_t *), message)) {
+            return MCP_RPC_INVALID;
+        }
+        apr_array_cat(batch->operations, message->operations);
+    }
+    batch->method = methods_join(batch->messages, p);
+    return MCP_OK;
+}
+
+/* The whole text without the white space in front. */
+static mcp_span_t span_of(const char *data, apr_size_t len)
+{
+    mcp_span_t span = { data, len };
+
+    while (span.len && strchr(" \t\r\n", *span.text)) {
+        span.text++;
+        span.len--;
+    }
+    return span;
+}
+
+mcp_status_t mcp_message_parse(mcp_message_t **pmessage, const char *data, apr_size_t len, int max_depth, int batch,
+                               apr_pool_t *p)
+{
+    mcp_message_t *message = message_create(p);
+    json_t *root;
+    mcp_status_t status;
+
+    *pmessage = message;
+    status = mcp_json_parse(&root, data, len, max_depth, p);
+    if (status != MCP_OK) {
+        return status;
+    }
+    if (json_is_array(root)) {
+        return batch ? batch_read(message, root, span_of(data, len), p) : MCP_RPC_BATCH;
+    }
+    return message_read(message, root, span_of(data, len), p);
+}
+
+static int is_listed(const char *method, const char *const *methods)
+{
+    while (*methods && strcmp(method, *methods)) {
+        methods++;
+    }
+    return *methods != NULL;
+}
+
+int mcp_message_asks(const mcp_message_t *message, const char *const *methods)
+{
+    int i;
+
+    if (message->kind == MCP_MESSAGE_REQUEST) {
+        return is_listed(message->method, methods);
+    }
+    for (i = 0; message->messages && i < message->messages->nelts; i++) {
+        if (mcp_message_asks(APR_ARRAY_IDX(message->messages, i, const mcp_message_t *), methods)) {
+            return 1;
+        }
+    }
+    return 0;
 }

@@ -1,4 +1,5 @@
-/* One JSON-RPC 2.0 message as MCP clients send it, judged strictly (MCP Base Protocol, Messages). */
+/* What one POST carries, judged strictly: a JSON-RPC 2.0 message (MCP Base Protocol, Messages), or a batch of them (revision
+ * 2025-03-26, Base Protocol, Batching). */
 #ifndef MCP_MESSAGE_H
 #define MCP_MESSAGE_H
 
@@ -13,24 +14,28 @@ typedef enum {
     MCP_MESSAGE_UNKNOWN,
     MCP_MESSAGE_REQUEST,
     MCP_MESSAGE_NOTIFICATION,
-    MCP_MESSAGE_RESPONSE
+    MCP_MESSAGE_RESPONSE,
+    MCP_MESSAGE_BATCH
 } mcp_message_kind_t;
 
 typedef struct mcp_message_t {
     mcp_message_kind_t kind;
-    const char *id;                 /* JSON text of a valid id exactly as it was sent, NULL when there is none */
-    const char *method;             /* decoded, NULL for a response */
+    const char *id;     /* JSON text of a valid id exactly as it was sent, NULL when there is none */
+    const char *method; /* decoded, NULL for a response; of a batch: those of its messages, with commas between */
     const mcp_method_t *known;      /* NULL for a method that no revision knows */
     const char *object;             /* the one object it names, NULL for none; for log and Mcp-Name */
     int has_meta;                   /* params._meta is an object */
     const char *meta_version;       /* params._meta["io.modelcontextprotocol/protocolVersion"], NULL when absent */
     int has_capabilities;           /* …["io.modelcontextprotocol/clientCapabilities"] is an object */
-    apr_array_header_t *operations; /* mcp_operation_t, at least one on success */
+    apr_array_header_t *operations; /* mcp_operation_t, at least one on success; of a batch: of all its messages */
+    apr_array_header_t *messages;   /* const mcp_message_t *, of a batch; else NULL */
 } mcp_message_t;
 
 /* Judges len bytes as one message. *pmessage is never NULL: on an error it holds what was understood until then, so that
  * an error answer can carry the id. Strings live in p.
- * Errors of mcp_json_parse with max_depth as they are; MCP_RPC_BATCH: an array at the top, also an empty one;
+ * batch: an array of 1 to MCP_LIMIT_BATCH messages is understood as well, each judged as if it stood alone; all of them are
+ * responses or none is, and none is initialize (Lifecycle, Initialization): MCP_RPC_INVALID. It has no id.
+ * Errors of mcp_json_parse with max_depth as they are; MCP_RPC_BATCH: an array at the top that is not allowed;
  * MCP_JSON_VARIANT: a case variant (mcp_json_is_variant) of a member read here: jsonrpc, id, method, params, result, error,
  * name, uri, taskId, ref, notifications, _meta, both at the top and directly in params; type, name, uri in ref;
  * resourceSubscriptions, taskIds in notifications; the three io.modelcontextprotocol members (protocolVersion,
@@ -44,7 +49,10 @@ typedef struct mcp_message_t {
  * Operations: one, as the message says; for subscriptions/listen one resources/subscribe per URI and one tasks/get per
  * task, each with via set, and one plain subscriptions/listen when neither is named or when another member of
  * notifications is anything but false or null. */
-mcp_status_t mcp_message_parse(mcp_message_t **pmessage, const char *data, apr_size_t len, int max_depth,
+mcp_status_t mcp_message_parse(mcp_message_t **pmessage, const char *data, apr_size_t len, int max_depth, int batch,
                                apr_pool_t *p);
+
+/* Is any of its requests of one of these methods (sorted or not, up to a NULL)? */
+int mcp_message_asks(const mcp_message_t *message, const char *const *methods);
 
 #endif

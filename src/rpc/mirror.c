@@ -6,6 +6,7 @@
 #include "base/base64url.h"
 
 #define MODERN "2026-07-28"
+#define BATCHES "2025-03-26"
 #define ENCODED_START "=?base64?"
 #define ENCODED_END "?="
 
@@ -147,6 +148,25 @@ static mcp_status_t names_check(const mcp_message_t *message, const mcp_mirror_t
     return message->object && name_agrees(name, message->object, p) ? MCP_OK : MCP_HEADER_MISMATCH;
 }
 
+/* Only one revision knows batches, and requests of it have no version header or this one. */
+static mcp_status_t batch_check(const mcp_message_t *batch, value_t version)
+{
+    if (version.text && !equals(version, BATCHES)) {
+        return MCP_RPC_BATCH;
+    }
+    for (int i = 0; i < batch->messages->nelts; i++) {
+        if (APR_ARRAY_IDX(batch->messages, i, const mcp_message_t *)->meta_version) {
+            return MCP_HEADER_MISMATCH;
+        }
+    }
+    return MCP_OK;
+}
+
+int mcp_mirror_is_modern(const char *version)
+{
+    return is_modern_date(trim(version));
+}
+
 mcp_status_t mcp_mirror_check(const mcp_message_t *message, const mcp_mirror_t *headers, apr_pool_t *p)
 {
     value_t version = trim(headers->version);
@@ -154,6 +174,9 @@ mcp_status_t mcp_mirror_check(const mcp_message_t *message, const mcp_mirror_t *
 
     if (has_comma(version)) {
         return MCP_HEADER_MISMATCH;
+    }
+    if (message->kind == MCP_MESSAGE_BATCH) {
+        return batch_check(message, version);
     }
     if (!is_modern_date(version) && !message->meta_version) {
         return MCP_OK;

@@ -11,9 +11,13 @@ typedef struct mcp_mirror_t { /* values as httpd merged them, NULL when absent *
     const char *name;         /* Mcp-Name */
 } mcp_mirror_t;
 
+/* Is an MCP-Protocol-Version field that of revision 2026-07-28 or later? NULL: no. */
+int mcp_mirror_is_modern(const char *version);
+
 /* Modern: the version header is a date (YYYY-MM-DD) of 2026-07-28 or later, or the body has meta_version. Else legacy, where
  * Mcp-Method and Mcp-Name mean nothing and any single version passes.
- * In this order: MCP_HEADER_MISMATCH: a version header of several lines (a comma). Modern only: MCP_RPC_INVALID: a response
+ * In this order: MCP_HEADER_MISMATCH: a version header of several lines (a comma). A batch: MCP_RPC_BATCH unless there is no
+ * version header or it is 2025-03-26; MCP_HEADER_MISMATCH when one of its messages has a meta_version. Modern only: MCP_RPC_INVALID: a response
  * (TRN-16). MCP_RPC_PARAMS: a request with the modern header that lacks _meta, meta_version or clientCapabilities (RPC-12).
  * MCP_HEADER_MISMATCH: one side says modern and the other does not, or they differ (but the revision defines meta_version
  * for requests only: a notification may lack it); Mcp-Method different from method, with a comma, or with bytes outside

@@ -95,72 +95,34 @@ static int covers(const char *rule, mcp_operation_t operation, apr_pool_t *p)
 
 static void test_syntax(apr_pool_t *p)
 {
-    static const char *const good[] = { "*",
-                                        "@session",
-                                        "@list",
-                                        "@tools",
-                                        "@resources",
-                                        "@prompts",
-                                        "@tasks",
-                                        "@completion",
-                                        "GET",
-                                        "DELETE",
-                                        "response",
-                                        "tool:add",
-                                        "tool:*",
-                                        "tool:a b:c",
-                                        "resource:file:///docs/*",
-                                        "prompt:a\\*",
-                                        "tools/list",
-                                        "notifications/*",
-                                        "tools/call:add",
-                                        "resources/read:file:///docs/*",
-                                        "subscriptions/listen",
-                                        "subscriptions/listen:ui://a",
-                                        "tasks/get:*",
-                                        "*/list",
-                                        "tools/*:a\\\\b",
-                                        "*:x" };
-    static const char *const bad[][2] = {
-        { "", "tools/list" },
-        { "tool:", "\"tool:*\"" },
-        { "tools/call:", "\"tools/call:*\"" },
-        { ":add", "before ':'" },
-        { "tool:a\\b", "\\*" },
-        { "tools/call:a\\", "\\\\" },
-        { "tools\\/call", "\\\\" },
-        { "to/\\ols:a", "\\\\" },
-        { "@tool", "@tools" },
-        { "@", "@session" },
-        { "@Tools", "@tools" },
-        { "@tools:add", "@tools" },
-        { "HEAD", "GET, which covers HEAD" },
-        { "POST", "tools/list" },
-        { "OPTIONS", "JSON-RPC" },
-        { "PUT", "JSON-RPC" },
-        { "PATCH", "JSON-RPC" },
-        { "tools:add", "\"tool:add\"" },
-        { "Tool:add", "\"tool:add\"" },
-        { "resources:a", "\"resource:a\"" },
-        { "prompts:p*", "\"prompt:p*\"" },
-        { "tasks:t", "\"tasks/*:t\"" },
-        { "file:///docs/*", "\"resource:file:///docs/*\"" },
-        { "GET:x", "METHOD:NAME" },
-        { "call:add", "tool:NAME" },
-    };
+    static const char right[] = "*|@session|@list|@tools|@resources|@prompts|@tasks|@completion|GET|DELETE|"
+                                "response|tool:add|tool:*|tool:a b:c|resource:file:///docs/*|prompt:a\\*|"
+                                "tools/list|notifications/*|tools/call:add|resources/read:file:///docs/*|"
+                                "subscriptions/listen|subscriptions/listen:ui://a|tasks/get:*|*/list|"
+                                "tools/*:a\\\\b|*:x";
+    static const char wrong[] = " tools/list|tool: \"tool:*\"|tools/call: \"tools/call:*\"|:add before ':'|"
+                                "tool:a\\b \\*|tools/call:a\\ \\\\|tools\\/call \\\\|to/\\ols:a \\\\|@tool @tools|"
+                                "@ @session|@Tools @tools|@tools:add @tools|HEAD GET, which covers HEAD|"
+                                "POST tools/list|OPTIONS JSON-RPC|PUT JSON-RPC|PATCH JSON-RPC|tools:add \"tool:add\"|"
+                                "Tool:add \"tool:add\"|resources:a \"resource:a\"|prompts:p* \"prompt:p*\"|"
+                                "tasks:t \"tasks/*:t\"|file:///docs/* \"resource:file:///docs/*\"|GET:x METHOD:NAME|"
+                                "call:add tool:NAME";
+    const apr_array_header_t *good = list(right, p), *bad = list(wrong, p);
     const char *warning, *error;
 
-    for (unsigned i = 0; i < SIZE(good); i++) {
+    for (int i = 0; i < good->nelts; i++) {
         warning = "unset";
-        error = mcp_acl_check_operation(&warning, good[i], p);
-        OK(!error && !warning, "well-formed, no remark: %s", good[i]);
+        error = mcp_acl_check_operation(&warning, APR_ARRAY_IDX(good, i, const char *), p);
+        OK(!error && !warning, "well-formed, no remark: %s", APR_ARRAY_IDX(good, i, const char *));
     }
-    for (unsigned i = 0; i < SIZE(bad); i++) {
+    for (int i = 0; i < bad->nelts; i++) {
+        const char *item = APR_ARRAY_IDX(bad, i, const char *), *want = strchr(item, ' ') + 1; /* in the message */
+        const char *text = apr_pstrmemdup(p, item, (apr_size_t)(want - 1 - item));
+
         warning = "unset";
-        error = mcp_acl_check_operation(&warning, bad[i][0], p);
-        OK(error && !warning, "malformed: '%s'", bad[i][0]);
-        OK(error && strstr(error, bad[i][0]) && strstr(error, bad[i][1]), "named, with what to write: %s",
-           error ? error : "(none)");
+        error = mcp_acl_check_operation(&warning, text, p);
+        OK(error && !warning, "malformed: '%s'", text);
+        OK(error && strstr(error, text) && strstr(error, want), "and what to write: %s", error ? error : "(none)");
     }
 }
 
@@ -517,6 +479,104 @@ static void test_many(apr_pool_t *p)
     OK(wrong == 0, "1,500 operations of 300 rules, each found by its own and no other");
 }
 
+/* The features of a token as letters, "-" for none. */
+static const char *features(const site_t *site, const char *held, apr_pool_t *p)
+{
+    mcp_valueset_t set;
+    const char *out = "";
+
+    mcp_scopes_collect(&set, site->scopes, held ? list(held, p) : NULL, p);
+    for (int i = 0; i < 7; i++) {
+        out = mcp_acl_features(site->acl, &set) >> i & 1 ? apr_psprintf(p, "%s%c", out, "TRPCLK?"[i]) : out;
+    }
+    return *out ? out : "-";
+}
+
+/* Does a token reach something of a template: "y" or "n". */
+static const char *reaches(const site_t *site, const char *held, const char *text, apr_pool_t *p)
+{
+    mcp_operation_t read = call("resources/read", MCP_OBJECT_RESOURCE, NULL);
+    mcp_pattern_t pattern;
+    mcp_valueset_t set;
+
+    mcp_pattern_of_template(&pattern, text, p);
+    mcp_scopes_collect(&set, site->scopes, held ? list(held, p) : NULL, p);
+    return mcp_acl_reaches(site->acl, &set, &read, &pattern) ? "y" : "n";
+}
+
+/* cases: "RULE FEATURES" or "RULE TEMPLATE REACHES", divided by ';'; each is judged for a rule "* => RULE". */
+static void check_cases(const char *cases, apr_pool_t *p)
+{
+    for (; *cases; cases += strcspn(cases, ";"), cases += *cases == ';') {
+        const char *text = apr_pstrmemdup(p, cases, strcspn(cases, ";")), *want = strrchr(text, ' ') + 1;
+        const char *second = strchr(text, ' ') + 1;
+        const char *rules[2] = { apr_psprintf(p, "* => %.*s", (int)(second - 1 - text), text), NULL };
+        site_t site = site_make(rules, p);
+
+        mcp_scopes_close(site.scopes, p);
+        STR_IS(second == want ? features(&site, NULL, p)
+                              : reaches(&site, NULL, apr_pstrmemdup(p, second, (apr_size_t)(want - 1 - second)), p),
+               want, "LST-1 %s of a rule: %s", second == want ? "features" : "reach", text);
+    }
+}
+
+static void test_features(apr_pool_t *p)
+{
+    static const char *const rules[] = {
+        "a => tools/list|ping", "a b => tool:x|GET", "c => @prompts|@tasks", "d => tool:\\x|@nothing", " => *", NULL
+    };
+    site_t site = site_make(rules, p);
+
+    check_cases("* TRPCLK;** TRPCLK;GET -;response -;ping -;x/y -;@session L;@list TRPK;@tools T;@resources R;"
+                "@prompts P;@tasks K;@completion C;tools/list T;tools/new T;Tools/list -;tools -;*/list TRPK;*s/* TRPK;"
+                "t* TK;tools*/call T;*l TRPLK;completion/* C;completion/new -;logging/* L;logging/get -;"
+                "notifications/* -;notifications/tasks/* -;tool:x T;tool:* T;resource:x RC;prompt:x PC;tools/call:x T;"
+                "tools/list:x -;tools/new:x -;prompts/get:* P;completion/complete:x C;logging/setLevel:x -;"
+                "resources/read:x R;resources/subscribe:x R;resources/unsubscribe:x R;*/list:x -;tasks/get:x K;"
+                "tasks/cancel:x K;tasks/result:x K;tasks/update:x K;*:x TRPCK;subscriptions/listen -;"
+                "subscriptions/listen:x RK;notifications/tasks/status:x -;ping:x -",
+                p);
+    mcp_scopes_close(site.scopes, p);
+    STR_IS(features(&site, NULL, p), "-", "LST-1 without values: nothing, also not by a rule that names none");
+    STR_IS(features(&site, "a", p), "T", "LST-1 a rule whose values are held");
+    STR_IS(features(&site, "b", p), "-", "LST-1 all values of a rule are needed");
+    STR_IS(features(&site, "b|c", p), "PK", "LST-1 another token has other features");
+    STR_IS(features(&site, "a|b|c|d", p), "TPK", "LST-1 those of all its rules");
+    STR_IS(features(&site, "d", p), "-", "LST-1 a malformed operation has none");
+}
+
+static void test_reaches(apr_pool_t *p)
+{
+    static const char *const rules[] = { "a b => resource:f/*", "c => resource:f/g", "* => resource:pub/*x|q/*", NULL };
+    site_t site = site_make(rules, p);
+    mcp_operation_t wrong = call("q/read", MCP_OBJECT_RESOURCE, "pub/x");
+    mcp_pattern_t none = { 0 }, some;
+    mcp_valueset_t set;
+
+    check_cases("* f/{x} y;@resources f/{x} y;resources/* f/{x} y;resources/read f/{x} y;resources/list f/{x} n;"
+                "@list f/{x} n;tool:* f/{x} n;prompt:f/* f/{x} n;resource:* f/{x} y;resource:f/a f/{x} y;"
+                "resource:f/a g/{x} n;resource:f/a/* f/{x}/b y;resource:*.md f/{x}.txt n;resource:*.md f/{x}.md y;"
+                "resources/read:f/* f/{x} y;resources/read:f/a f/{x} y;resources/read:g f/{x} n;*:f/* f/{x} y;"
+                "resources/subscribe:f/* f/{x} n;*/read:g* f/{x} n;GET f/{x} n;@session f/{x} n;resource:f/* {x} y;"
+                "resource:f/a f/a y;resource:f/* f/a y;resource:f/a f/b n;resources/read:f/a f/a y;resource:f\\* f* y;"
+                "resource:f\\* fa n;resource:f/a* f/\\{x n;resource:f/\\\\* f/\\{x y;resource:f/a f/a{ y;"
+                "resource:a*b a n",
+                p);
+    mcp_scopes_close(site.scopes, p);
+    STR_IS(reaches(&site, "a|b", "f/{x}", p), "y", "LST-1 a rule whose values are held");
+    STR_IS(reaches(&site, "a", "f/{x}", p), "n", "LST-1 all are needed");
+    STR_IS(reaches(&site, "c", "f/{x}", p), "y", "LST-1 one object of many is enough");
+    STR_IS(reaches(&site, "c", "f/h{x}", p), "n", "LST-1 if it is one of them");
+    STR_IS(reaches(&site, NULL, "{x}", p), "y", "LST-1 a rule for any token");
+    mcp_scopes_collect(&set, site.scopes, NULL, p);
+    OK(!mcp_acl_reaches(site.acl, &set, &wrong, &none) && !mcp_acl_reaches(site.acl, &set, &wrong, NULL),
+       "ACL-5 no pattern reaches nothing, whatever the object");
+    mcp_pattern_of_template(&some, "{x}", p);
+    OK(mcp_acl_reaches(site.acl, &set, &wrong, &some), "any pattern does");
+    wrong.method = NULL;
+    OK(!mcp_acl_reaches(site.acl, &set, &wrong, &some), "ACL-5 but not without a method");
+}
+
 static void test(apr_pool_t *p)
 {
     test_syntax(p);
@@ -534,4 +594,6 @@ static void test(apr_pool_t *p)
     test_ties(p);
     test_several(p);
     test_many(p);
+    test_features(p);
+    test_reaches(p);
 }

@@ -231,65 +231,6 @@ static void sizes(apr_pool_t *p)
     OK(is_quick(MCP_OK, text, len), "B09 50000 long integers in less than 100 ms");
 }
 
-static const char *member(const char *data, const char *name, apr_pool_t *p)
-{
-    const char *text = "";
-    apr_size_t len = 0;
-
-    /* A copy of exactly that size, so that a sanitizer sees a read behind it. */
-    char *copy = malloc(strlen(data) + 1);
-    memcpy(copy, data, strlen(data));
-    copy = realloc(copy, strlen(data) ? strlen(data) : 1);
-    text = mcp_json_member_text(&text, &len, copy, strlen(data), name) ? apr_pstrmemdup(p, text, len) : NULL;
-    free(copy);
-    return text;
-}
-
-static void members(apr_pool_t *p)
-{
-    const char *data = " { \"a\" :\t[1, {\"id\":\"no\"}, \"]\"] , \"s\":\"}\\\"\\\\\",\"\\u0069d\" : 12e+0 , \"o\":{ "
-                       "\"x\":{} } ,\"t\":true}";
-    const char *broken[] = { "",
-                             "{",
-                             "{\"",
-                             "{\"id\"",
-                             "{\"id\":",
-                             "{\"id\": ",
-                             "{id:1}",
-                             "[\"id\"]",
-                             "\"id\"",
-                             "{\"x\":1",
-                             "{\"x\":[1",
-                             "{\"x\":\"\\",
-                             "{\"x\":,\"id\":1}",
-                             "{\"\\ud800",
-                             "{\"x\"1,\"id\":1}",
-                             "{}",
-                             "{\"id\":}",
-                             "{\"x\":\"\\ud800\",\"id\":1}" };
-    int i;
-
-    STR_IS(member(data, "id", p), "12e+0", "the text of a member with an escaped name, as it was written");
-    STR_IS(member(data, "a", p), "[1, {\"id\":\"no\"}, \"]\"]", "nested containers, brackets in strings");
-    STR_IS(member(data, "s", p), "\"}\\\"\\\\\"", "a string with escapes");
-    STR_IS(member(data, "o", p), "{ \"x\":{} }", "an object, white space inside kept");
-    STR_IS(member(data, "t", p), "true", "the last member");
-    OK(!member(data, "x", p) && !member(data, "ID", p) && !member(data, "i", p) && !member(data, "idd", p) &&
-           !member(data, "", p),
-       "absent, deeper, another case, a prefix, a longer name, the empty name");
-    STR_IS(member("{\"\":1}", "", p), "1", "the empty name");
-    STR_IS(member("{\"id\":18446744073709551617}", "id", p), "18446744073709551617", "digits are not lost");
-    STR_IS(member("{\"id\":null}", "id", p), "null", "null is there");
-    STR_IS(member("{\"\\u00e9\\u20AC\\uD83D\\ude00\\n\\/\\\"\":1}", "\xC3\xA9\xE2\x82\xAC\xF0\x9F\x98\x80\n/\"", p),
-           "1", "names of two, three and four bytes, short escapes");
-    STR_IS(member("{\"\\b\\f\\r\\t\\\\\":1}", "\b\f\r\t\\", p), "1", "the other short escapes");
-    STR_IS(member("{\"\xC3\xA9\":1}", "\xC3\xA9", p), "1", "raw UTF-8 in a name");
-    STR_IS(member("{\"x\":[[],[[]],{\"a\":[]}],\"id\":\n2\r\n}", "id", p), "2", "white space around is left out");
-    for (i = 0; i < (int)(sizeof(broken) / sizeof(*broken)); i++) {
-        OK(!member(broken[i], "id", p), "not found in broken text <%s>", broken[i]);
-    }
-}
-
 static void variants(apr_pool_t *p)
 {
     OK(mcp_json_is_variant("Method", "method") && mcp_json_is_variant("METHOD", "method") &&
@@ -416,7 +357,6 @@ static void test(apr_pool_t *p)
     numbers(p);
     depths(p);
     sizes(p);
-    members(p);
     variants(p);
     suite(p);
 }

@@ -12,7 +12,7 @@ static mcp_message_t *parse(mcp_status_t *pstatus, const char *text, apr_pool_t 
 {
     mcp_message_t *message = NULL;
 
-    *pstatus = mcp_message_parse(&message, text, strlen(text), 64, p);
+    *pstatus = mcp_message_parse(&message, text, strlen(text), 64, 0, p);
     return message;
 }
 
@@ -103,6 +103,93 @@ static void test_batch(apr_pool_t *p)
     }
 }
 
+static mcp_message_t *batch(mcp_status_t *pstatus, const char *text, apr_pool_t *p)
+{
+    mcp_message_t *message = NULL;
+
+    *pstatus = mcp_message_parse(&message, text, strlen(text), 64, 1, p);
+    return message;
+}
+
+static mcp_status_t batch_status(const char *text, apr_pool_t *p)
+{
+    mcp_status_t status;
+
+    batch(&status, text, p);
+    return status;
+}
+
+#define PING "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\"}"
+#define CALL "{\"jsonrpc\":\"2.0\",\"id\":\"c\",\"method\":\"tools/call\",\"params\":{\"name\":\"add\"}}"
+#define NOTE "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/cancelled\"}"
+#define ANSWER "{\"jsonrpc\":\"2.0\",\"id\":3,\"result\":{}}"
+
+static void test_batch_allowed(apr_pool_t *p)
+{
+    mcp_status_t status;
+    mcp_message_t *message = batch(&status, " \n[" CALL " , " NOTE ",\t" PING "] ", p);
+
+    OK(status == MCP_OK && message->kind == MCP_MESSAGE_BATCH && message->messages->nelts == 3,
+       "RPC-2 a batch of requests and notifications");
+    OK(!message->id, "RPC-9 which has no id of its own");
+    STR_IS(message->method, "tools/call,notifications/cancelled,ping", "its methods, for the log");
+    OK(message->operations->nelts == 3, "RPC-3 every message is judged");
+    STR_IS(operation(message, 0)->object, "add", "RPC-3 with its object");
+    STR_IS(operation(message, 2)->method, "ping", "RPC-3 up to the last");
+    STR_IS(APR_ARRAY_IDX(message->messages, 0, const mcp_message_t *)->id, "\"c\"", "RPC-8 ids as they were sent");
+    STR_IS(APR_ARRAY_IDX(message->messages, 2, const mcp_message_t *)->id, "1", "RPC-8 each from its own text");
+    message = batch(&status, "[" ANSWER "," ANSWER "]", p);
+    OK(status == MCP_OK && operation(message, 1)->kind == MCP_OPERATION_RESPONSE, "RPC-2 a batch of responses");
+    message = batch(&status, PING, p);
+    OK(status == MCP_OK && message->kind == MCP_MESSAGE_REQUEST && !message->messages, "one message is no batch");
+    message = batch(&status, "[" PING "]", p);
+    OK(status == MCP_OK && message->kind == MCP_MESSAGE_BATCH, "a batch of one is");
+}
+
+static void test_batch_bad(apr_pool_t *p)
+{
+    static const char *const bad[] = { "[" PING "," ANSWER "]",
+                                       "[" ANSWER "," NOTE "]",
+                                       "[" PING ",{\"jsonrpc\":\"2.0\",\"id\":2,\"method\":\"initialize\"}]",
+                                       "[" PING ",[" PING "]]",
+                                       "[" PING ",1]",
+                                       "[null]",
+                                       "[" PING ",{\"jsonrpc\":\"2.0\",\"id\":1.5,\"method\":\"ping\"}]",
+                                       "[" PING ",{\"id\":1,\"method\":\"ping\"}]" };
+    apr_array_header_t *many = apr_array_make(p, MCP_LIMIT_BATCH, sizeof(const char *));
+    const char *most;
+
+    for (unsigned i = 0; i < SIZE(bad); i++) {
+        OK(batch_status(bad[i], p) == MCP_RPC_INVALID, "RPC-2 RPC-3 B01 refused: %s", bad[i]);
+    }
+    OK(batch_status("[]", p) == MCP_RPC_BATCH, "RPC-4 an empty batch");
+    OK(batch_status("[" PING ",{\"jsonrpc\":\"2.0\",\"id\":2,\"Method\":\"ping\",\"method\":\"ping\"}]", p) ==
+           MCP_JSON_VARIANT,
+       "B02 variants in each message");
+    OK(batch_status("[" PING ",{\"jsonrpc\":\"2.0\",\"id\":2,\"method\":\"tools/call\",\"params\":{}}]", p) ==
+           MCP_RPC_PARAMS,
+       "ACL-5 operands in each message");
+    for (int i = 0; i < MCP_LIMIT_BATCH; i++) {
+        APR_ARRAY_PUSH(many, const char *) = PING;
+    }
+    most = apr_array_pstrcat(p, many, ',');
+    OK(batch_status(apr_psprintf(p, "[%s]", most), p) == MCP_OK, "as many messages as allowed");
+    OK(batch_status(apr_psprintf(p, "[%s," PING "]", most), p) == MCP_RPC_BATCH, "one more is refused");
+}
+
+static void test_asks(apr_pool_t *p)
+{
+    static const char *const wanted[] = { "tools/list", "ping", NULL };
+    mcp_status_t status;
+
+    OK(mcp_message_asks(batch(&status, PING, p), wanted), "a request that is asked for");
+    OK(!mcp_message_asks(batch(&status, CALL, p), wanted), "another one");
+    OK(!mcp_message_asks(batch(&status, NOTE, p), wanted) && !mcp_message_asks(batch(&status, ANSWER, p), wanted),
+       "what is no request asks for nothing");
+    OK(mcp_message_asks(batch(&status, "[" CALL "," PING "]", p), wanted), "any of a batch");
+    OK(!mcp_message_asks(batch(&status, "[" CALL "]", p), wanted), "none of a batch");
+}
+
 static void test_ids(apr_pool_t *p)
 {
     static const char *const good[] = { "7",
@@ -177,8 +264,8 @@ static void test_json(apr_pool_t *p)
         message = parse(&status, cases[i].text, p);
         OK(status == cases[i].status && message && !message->id, "RPC-6 RPC-9 B03 ACL-8 %s", cases[i].text);
     }
-    OK(mcp_message_parse(&message, "{\"a\":[[]]}", 10, 3, p) == MCP_RPC_INVALID, "max_depth is allowed");
-    OK(mcp_message_parse(&message, "{\"a\":[[]]}", 10, 2, p) == MCP_JSON_DEPTH, "one level more is not");
+    OK(mcp_message_parse(&message, "{\"a\":[[]]}", 10, 3, 0, p) == MCP_RPC_INVALID, "max_depth is allowed");
+    OK(mcp_message_parse(&message, "{\"a\":[[]]}", 10, 2, 0, p) == MCP_JSON_DEPTH, "one level more is not");
 }
 
 static const char *const read_names[] = { "jsonrpc", "id",  "method", "params", "result",        "error",
@@ -482,6 +569,9 @@ static void test(apr_pool_t *p)
     test_kinds(p);
     test_values(p);
     test_batch(p);
+    test_batch_allowed(p);
+    test_batch_bad(p);
+    test_asks(p);
     test_ids(p);
     test_id_ceiling(p);
     test_json(p);

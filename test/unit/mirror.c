@@ -14,7 +14,7 @@ static mcp_status_t check(const char *body, const char *version, const char *met
     mcp_mirror_t headers = { version, method, name };
     mcp_message_t *message;
 
-    if (mcp_message_parse(&message, body, strlen(body), 64, p) != MCP_OK) {
+    if (mcp_message_parse(&message, body, strlen(body), 64, 1, p) != MCP_OK) {
         return MCP_INTERNAL;
     }
     return mcp_mirror_check(message, &headers, p);
@@ -50,6 +50,25 @@ static void test_legacy(apr_pool_t *p)
     OK(check(body, "2025-06-18, 2026-07-28", NULL, NULL, p) == MCP_HEADER_MISMATCH, "HDR-9 B11 two different ones");
     OK(check("{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{}}", "2025-11-25", NULL, NULL, p) == MCP_OK,
        "a legacy response passes");
+}
+
+static void test_batch(apr_pool_t *p)
+{
+    const char *plain = "[{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\"}]";
+    const char *modern = "[{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\"},"
+                         "{\"jsonrpc\":\"2.0\",\"id\":2,\"method\":\"ping\",\"params\":{" META(NOW) "}}]";
+
+    OK(check(plain, NULL, NULL, NULL, p) == MCP_OK && check(plain, " 2025-03-26 ", NULL, NULL, p) == MCP_OK,
+       "RPC-2 a batch of the revision that has them");
+    OK(check(plain, "2025-06-18", NULL, NULL, p) == MCP_RPC_BATCH && check(plain, "", NULL, NULL, p) == MCP_RPC_BATCH &&
+           check(plain, NOW, "ping", NULL, p) == MCP_RPC_BATCH && check(modern, NOW, NULL, NULL, p) == MCP_RPC_BATCH,
+       "RPC-4 of any other revision");
+    OK(check(modern, NULL, NULL, NULL, p) == MCP_HEADER_MISMATCH &&
+           check(modern, "2025-03-26", NULL, NULL, p) == MCP_HEADER_MISMATCH,
+       "ERA-2 B11 a modern message inside");
+    OK(mcp_mirror_is_modern(NOW) && mcp_mirror_is_modern(" 2099-01-01\t") && !mcp_mirror_is_modern("2026-07-27") &&
+           !mcp_mirror_is_modern(NULL) && !mcp_mirror_is_modern("") && !mcp_mirror_is_modern("2026-07-28, 2026-07-28"),
+       "ERA-2 which version header is modern");
 }
 
 static void test_era(apr_pool_t *p)
@@ -222,6 +241,7 @@ static void test_mirrored(apr_pool_t *p)
 static void test(apr_pool_t *p)
 {
     test_legacy(p);
+    test_batch(p);
     test_era(p);
     test_method(p);
     test_notification(p);

@@ -113,10 +113,144 @@ static void test_cost(apr_pool_t *p)
     OK(!match(pattern, text, p), "B09 and a miss ends as soon");
 }
 
+#define PATTERNS 120 /* of 1 to 4 characters out of "ab*" */
+#define TEXTS 511    /* of 0 to 8 characters out of "ab": twice the longest pattern */
+
+/* The nth text over the alphabet, shorter ones first; 0 is "". */
+static const char *nth(int n, const char *alphabet, apr_pool_t *p)
+{
+    int base = (int)strlen(alphabet);
+    const char *text = "";
+
+    for (; n > 0; n = (n - 1) / base) {
+        text = apr_psprintf(p, "%c%s", alphabet[(n - 1) % base], text);
+    }
+    return text;
+}
+
+/* Every pair of short patterns against every text that could tell. */
+static void test_meets_all(apr_pool_t *p)
+{
+    static char matches[PATTERNS][TEXTS];
+    mcp_pattern_t patterns[PATTERNS];
+    int wrong = 0, met = 0;
+
+    memset(matches, 0, sizeof(matches));
+    for (int i = 0; i < PATTERNS; i++) {
+        wrong += mcp_pattern_compile(&patterns[i], nth(i + 1, "ab*", p), p) != NULL;
+        for (int t = 0; t < TEXTS; t++) {
+            matches[i][t] = (char)mcp_pattern_match(&patterns[i], nth(t, "ab", p));
+        }
+    }
+    for (int i = 0; i < PATTERNS; i++) {
+        for (int j = 0; j < PATTERNS; j++) {
+            int both = 0;
+
+            for (int t = 0; t < TEXTS && !both; t++) {
+                both = matches[i][t] && matches[j][t];
+            }
+            met += both;
+            wrong += mcp_pattern_meets(&patterns[i], &patterns[j]) != both;
+        }
+    }
+    OK(wrong == 0, "LST-1 two patterns meet when some text matches both: all pairs of short ones, both ways round");
+    OK(met > PATTERNS && met < PATTERNS * PATTERNS, "and the pairs are of both sorts");
+}
+
+static int meets(const char *a, const char *b, apr_pool_t *p)
+{
+    mcp_pattern_t one, two;
+
+    return !mcp_pattern_compile(&one, a, p) && !mcp_pattern_compile(&two, b, p) && mcp_pattern_meets(&one, &two);
+}
+
+static void test_meets(apr_pool_t *p)
+{
+    mcp_pattern_t broken, star;
+
+    OK(meets("file:///docs/*", "file:///*", p), "a part of what the other matches");
+    OK(meets("file:///docs/*.md", "file:///*/readme*", p), "what overlaps");
+    OK(!meets("file:///docs/*", "file:///etc/*", p), "beginnings that differ");
+    OK(!meets("*.md", "*.txt", p), "ends that differ");
+    OK(!meets("ab*", "b*", p) && !meets("*ab", "*aa", p), "by one byte");
+    OK(meets("a\\*b", "a*b", p) && meets("a\\*b", "a\\*b", p), "ACL-8 a star as data is met by a star");
+    OK(!meets("a\\*b", "axb", p) && !meets("a\\**", "ab*", p), "ACL-8 and is none itself");
+    OK(meets("\\\\*", "*\\\\", p) && !meets("\\\\*", "x*", p), "ACL-8 a backslash as data");
+    OK(!mcp_pattern_compile(&star, "*", p) && mcp_pattern_compile(&broken, "a\\", p), "a malformed pattern");
+    OK(!mcp_pattern_meets(&star, &broken) && !mcp_pattern_meets(&broken, &star) && !mcp_pattern_meets(&broken, &broken),
+       "meets nothing");
+}
+
+static int becomes(const char *uri_template, const char *uri, apr_pool_t *p)
+{
+    mcp_pattern_t pattern;
+
+    mcp_pattern_of_template(&pattern, uri_template, p);
+    return mcp_pattern_match(&pattern, uri);
+}
+
+static void test_template(apr_pool_t *p)
+{
+    mcp_pattern_t pattern;
+
+    mcp_pattern_of_template(&pattern, "file:///{dir}/{+file}.md", p);
+    OK(!pattern.exact && pattern.count == 3, "LST-1 a template: as many stars as expressions");
+    STR_IS(pattern.literal, "file:///", "its literal prefix");
+    STR_IS(pattern.parts[1], "/", "what stands between expressions");
+    STR_IS(pattern.parts[2], ".md", "and behind them");
+    OK(pattern.literal_len == 8 && pattern.literal == pattern.parts[0], "as compiled patterns have them");
+    OK(becomes("a/{b}", "a/x/y?z", p) && becomes("a/{b}", "a/", p), "an expression is any run of bytes, also none");
+    OK(!becomes("a/{b}", "b/x", p) && !becomes("a{b}c", "axd", p), "the rest is exact");
+    OK(becomes("{a}{b}", "", p) && becomes("{a}{b}", "xy", p), "expressions side by side");
+    OK(becomes("x{}y", "xzy", p), "an expression without a name");
+    OK(becomes("a{b", "a", p) && becomes("a{b", "axyz", p) && !becomes("a{b", "b", p), "a brace not closed");
+    OK(becomes("a{", "ab", p) && !becomes("a{", "b", p), "a brace at the end");
+    OK(becomes("{a{b}c", "xc", p) && !becomes("{a{b}c", "xd", p), "the first closing brace closes");
+    OK(becomes("a}b", "a}b", p) && !becomes("a}b", "axb", p), "a closing brace alone is exact");
+    OK(becomes("a*", "a*", p) && !becomes("a*", "ab", p), "ACL-8 a star in a template is a star");
+    OK(becomes("a\\*{x}", "a\\*y", p) && !becomes("a\\*{x}", "a*y", p), "ACL-8 a backslash is a backslash");
+    mcp_pattern_of_template(&pattern, "file:///a", p);
+    OK(pattern.exact && becomes("file:///a", "file:///a", p), "a template without expressions is exact");
+    OK(becomes("", "", p) && !becomes("", "a", p), "an empty template becomes the empty text alone");
+}
+
+static void test_meets_cost(apr_pool_t *p)
+{
+    char *stars = apr_pcalloc(p, 8195), *text = apr_pcalloc(p, 8193), *braces = apr_pcalloc(p, 30001);
+    mcp_pattern_t pattern, other, template;
+
+    memset(text, 'a', 8192);
+    for (int i = 0; i < 8192; i += 2) {
+        memcpy(stars + i, "*a", 2);
+    }
+    for (int i = 0; i < 30000; i += 3) {
+        memcpy(braces + i, "{a{", 3);
+    }
+    OK(meets(stars, stars, p) && meets(stars, text, p) && meets(text, stars, p), "B09 4,096 stars meet");
+    stars[8192] = '*';
+    OK(meets(stars, text, p), "B09 also a text as long");
+    stars[8193] = 'b';
+    OK(!meets(stars, text, p) && !meets(text, stars, p) && !meets(stars, "*a", p), "B09 and a miss ends as soon");
+    mcp_pattern_of_template(&template, braces, p);
+    OK(template.count == 2, "B09 10,000 braces inside each other are one");
+    for (int i = 0; i < 30000; i += 3) {
+        memcpy(braces + i, "{}a", 3);
+    }
+    mcp_pattern_of_template(&template, braces, p);
+    OK(!mcp_pattern_compile(&pattern, stars, p) && template.count == 10001, "B09 10,000 expressions");
+    OK(!mcp_pattern_meets(&pattern, &template) && !mcp_pattern_compile(&other, "a*a", p) &&
+           mcp_pattern_meets(&other, &template),
+       "B09 against a pattern");
+}
+
 static void test(apr_pool_t *p)
 {
     test_compile(p);
     test_malformed(p);
     test_match(p);
     test_cost(p);
+    test_meets_all(p);
+    test_meets(p);
+    test_template(p);
+    test_meets_cost(p);
 }

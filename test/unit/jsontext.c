@@ -1,0 +1,485 @@
+#include "base/jsontext.h"
+
+#include <apr_file_io.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "tap.h"
+
+#define SIZE(array) ((int)(sizeof(array) / sizeof(*(array))))
+#define CHECK(text) check((text), sizeof(text) - 1, 64)
+
+/* A copy of exactly that size, so that a sanitizer sees a read behind it. */
+static char *exact(const char *data, apr_size_t len)
+{
+    char *copy = malloc(len ? len : 1);
+
+    memcpy(copy, data, len);
+    return copy;
+}
+
+static int check(const char *data, apr_size_t len, int max_depth)
+{
+    mcp_span_t span = { NULL, 0 };
+    char *copy = exact(data, len);
+    int ok = mcp_jsontext_check(&span, copy, len, max_depth);
+
+    if (ok && (!span.len || span.text < copy || span.text + span.len > copy + len || strchr(" \t\r\n", *span.text) ||
+               strchr(" \t\r\n", span.text[span.len - 1]))) {
+        ok = -1;
+    }
+    free(copy);
+    return ok;
+}
+
+static void grammar(apr_pool_t *p)
+{
+    static const char *const good[] = {
+        "{}",
+        "[]",
+        " [ ] ",
+        "\t{\r\n}\n",
+        "0",
+        "-0",
+        "10.50e+1",
+        "1E-2",
+        "true",
+        "false",
+        "null",
+        "\"\"",
+        "[1]",
+        "[[],1]",
+        "{\"a\":{}}",
+        "{ \"a\" : 1 , \"\" : [ ] }",
+        "1e9",
+        "[0,0]",
+        "[1e99999]",
+        "\"\x7F\"",
+        "1",
+        "[{}]",
+        "[[[]],{\"a\":[{}]}]",
+        "\"\\\"\\\\\\/\\b\\f\\n\\r\\t\\u00fF\"",
+    };
+    static const char *const bad[] = {
+        "",
+        " ",
+        "{",
+        "[",
+        "}",
+        "]",
+        "{]",
+        "[}",
+        "[1",
+        "[1,",
+        "[1,]",
+        "[,1]",
+        "[,]",
+        "[1 2]",
+        "{} {}",
+        "{}]",
+        "{\"a\":1,}",
+        "{a:1}",
+        "{'a':1}",
+        "[NaN]",
+        "NaN",
+        "[-NaN]",
+        "[Infinity]",
+        "-Infinity",
+        "[01]",
+        "[+1]",
+        "[1.]",
+        "[.5]",
+        "[1e]",
+        "[1e+]",
+        "[-]",
+        "[0x1]",
+        "[-01]",
+        "[\"\\x\"]",
+        "[\"\\u12G4\"]",
+        "[\"\\u00:0\"]",
+        "[\"\\u12\"]",
+        "[\"a\tb\"]",
+        "\"a",
+        "\"a\\",
+        "\"\\u00",
+        "[1] //x",
+        "{\"a\"}",
+        "{\"a\":}",
+        "{\"a\" 1}",
+        "{1:1}",
+        "{\"a\":1 \"b\":2}",
+        "{,}",
+        "[\f1]",
+        "tru",
+        "truex",
+        "nul",
+        "[True]",
+        "{\"a\":1]",
+        "[1}",
+        "[1,2",
+        "1,",
+        ",",
+        ":",
+        "[:]",
+        "{\"a\":1,,}",
+        "[1,,2]",
+        "\"\n\"",
+        "[\"\\",
+        "{\"a",
+        "{\"a\"",
+        "{\"a\":",
+        "{\"a\":1",
+        "{\"a\":1,",
+        "{\"a\":1,\"b",
+        "1 1",
+        "--1",
+        "[\"\x1F\"]",
+        "\"\x01\"",
+        "[1]x",
+        "\"\"\"\"",
+        "[\"\\U0041\"]",
+        "[\"\\ud83\"]",
+        "1e1.5",
+        "1.5.5",
+    };
+
+    for (int i = 0; i < SIZE(good); i++) {
+        OK(check(good[i], strlen(good[i]), 64) == 1, "RPC-6 JSON: <%s>", good[i]);
+    }
+    for (int i = 0; i < SIZE(bad); i++) {
+        OK(check(bad[i], strlen(bad[i]), 64) == 0, "RPC-6 no JSON: <%s>", bad[i]);
+    }
+    OK(!mcp_jsontext_check(NULL, NULL, 0, 64), "no bytes at all");
+    OK(!CHECK("\xEF\xBB\xBF{}"), "RPC-6 a byte order mark is refused");
+    OK(!CHECK("{}\0") && !CHECK("[1\0]") && !CHECK("[\"a\0b\"]") && !CHECK("\0{}"), "1.4 a raw NUL is refused");
+    OK(!CHECK("\xFF\xFE{\0}\0") && !CHECK("[\xC2\xA0]"), "1.4 UTF-16, and white space that is none");
+    OK(CHECK("[\"\\ud800\",\"\\u0000\",\"\xFF\xC0\xAF\",1e999,{\"a\":1,\"a\":2}]") == 1,
+       "what is only odd passes: halves of characters, \\u0000, no UTF-8, huge numbers, duplicates");
+}
+
+/* Every beginning of a text is refused, and read no further than it goes. */
+static void cut_off(apr_pool_t *p)
+{
+    static const char text[] =
+        "{\"a\\u00e9\\n\":[1.5e-3,true,false,null,{\"b\":[[],{}]}, \"\\ud83d\\ude00\\\\\"] , \"c\":{ }}";
+    int ok = 1;
+
+    for (apr_size_t len = 0; len < sizeof(text) - 1; len++) {
+        ok &= !check(text, len, 64);
+    }
+    OK(ok && CHECK(text) == 1, "no beginning of a text is a text");
+}
+
+static char *nest(apr_size_t *plen, int depth, apr_pool_t *p)
+{
+    char *text = apr_palloc(p, (apr_size_t)depth * 7 + 2), *s = text;
+
+    for (int i = 0; i < depth; i++) {
+        s = i % 2 ? memcpy(s, "{\"a\":", 5) : memcpy(s, "[", 1);
+        s += i % 2 ? 5 : 1;
+    }
+    if (depth % 2 == 0) {
+        *s++ = '1';
+    }
+    for (int i = depth; i-- > 0;) {
+        *s++ = i % 2 ? '}' : ']';
+    }
+    *plen = (apr_size_t)(s - text);
+    return text;
+}
+
+static int nested(int depth, int max_depth, apr_pool_t *p)
+{
+    apr_size_t len;
+    char *text = nest(&len, depth, p);
+
+    return check(text, len, max_depth);
+}
+
+static void depths(apr_pool_t *p)
+{
+    const apr_size_t count = 8 * 1024 * 1024;
+    char *text = malloc(2 * count);
+    mcp_span_t span;
+    clock_t start;
+
+    OK(nested(16, 16, p) == 1 && nested(16, 256, p) == 1, "16 deep");
+    OK(nested(256, 256, p) == 1 && nested(257, 256, p) == 0, "B05 as deep as allowed, and one container deeper");
+    OK(nested(1, 1, p) == 1 && nested(2, 1, p) == 0, "B05 the top-level container has depth 1");
+    OK(CHECK("1") == 1 && check("1", 1, 0) == 1 && check("[]", 2, 0) == 0 && check("[]", 2, -1) == 0,
+       "a scalar has no depth");
+    OK(check("[[],[],{},{},[[]],[[]]]", 23, 3) == 1, "closed containers do not count");
+    OK(nested(MCP_JSONTEXT_DEPTH, 1 << 30, p) == 1 && nested(MCP_JSONTEXT_DEPTH + 1, 1 << 30, p) == 0,
+       "B05 there is an end to every depth");
+    /* Which kind is open is known at each depth. */
+    OK(!CHECK("[{\"a\":[{\"a\":[1}]}]") && !CHECK("[[[[[[[[{\"a\":1]]]]]]]]]") && !CHECK("[[[[[[[[[1}]]]]]]]]"),
+       "each container ends with its own bracket");
+    OK(CHECK("[{\"a\":[]},[],{\"a\":{}},[{}]]") == 1 && !CHECK("[{\"a\":1},\"b\":2]") && !CHECK("{\"a\":[1],2}"),
+       "after a container the outer one goes on as it began");
+    memset(text, '[', count);
+    memset(text + count, ']', count);
+    start = clock();
+    OK(!mcp_jsontext_check(&span, text, 2 * count, 256), "B05 depth 8 million in 16 MiB");
+    OK(clock() - start < CLOCKS_PER_SEC / 20, "B05 is refused at once");
+    memset(text, '9', 2 * count);
+    OK(mcp_jsontext_check(&span, text, 2 * count, 256) && span.len == 2 * count, "B09 a number of 16 MiB");
+    memset(text, 'a', 2 * count);
+    text[0] = text[2 * count - 1] = '"';
+    start = clock();
+    OK(mcp_jsontext_check(&span, text, 2 * count, 256) && span.len == 2 * count, "B09 a string of 16 MiB");
+    OK(clock() - start < 2 * CLOCKS_PER_SEC, "B09 in reasonable time");
+    for (apr_size_t i = 0; i < count; i++) {
+        memcpy(text + 2 * i, "1,", 2);
+    }
+    text[0] = '[';
+    text[2 * count - 1] = ']';
+    text[1] = ' ';
+    start = clock();
+    OK(mcp_jsontext_check(&span, text, 2 * count, 256) && span.len == 2 * count, "B09 8 million elements");
+    OK(clock() - start < 2 * CLOCKS_PER_SEC, "B09 in reasonable time as well");
+    free(text);
+}
+
+static mcp_span_t span_of(const char *text)
+{
+    mcp_span_t span = { text, strlen(text) };
+
+    return span;
+}
+
+/* What a walk finds, as key=value|... */
+static const char *walked(const char *text, apr_pool_t *p)
+{
+    apr_size_t len = strlen(text);
+    char *copy = exact(text, len);
+    mcp_span_t whole = { copy, len }, key, value;
+    mcp_jsonwalk_t walk;
+    int type = mcp_jsonwalk_open(&walk, whole);
+    char *found = apr_psprintf(p, "%c:", type ? type : '-');
+
+    while (mcp_jsonwalk_next(&key, &value, &walk)) {
+        found = apr_pstrcat(p, found, key.text ? apr_pstrmemdup(p, key.text, key.len) : "", key.text ? "=" : "",
+                            apr_pstrmemdup(p, value.text, value.len), "|", NULL);
+    }
+    if (mcp_jsonwalk_next(NULL, &value, &walk)) {
+        found = "goes on after its end";
+    }
+    free(copy);
+    return found;
+}
+
+static void walks(apr_pool_t *p)
+{
+    static const char *const broken[] = { "",       "{\"",        "{\"id\"",           "{\"id\":",  "{\"id\": ",
+                                          "{id:1}", "{\"\\ud800", "{\"x\"1,\"id\":1}", "{\"id\":}", "{,",
+                                          "{\"x\\", "{1:2}",      "{\"a\" ]" };
+
+    STR_IS(walked("{}", p), "{:", "an empty object");
+    STR_IS(walked("[ ]", p), "[:", "an empty array");
+    STR_IS(walked("{\"a\":1,\"b\":\"x\"}", p), "{:a=1|b=\"x\"|", "members");
+    STR_IS(walked(" { \"a\" :\t[1, {\"b\":2}, \"]\"] ,\n\"\" : { \"x\":{} } }\n", p),
+           "{:a=[1, {\"b\":2}, \"]\"]|={ \"x\":{} }|", "white space around is left out, inside it is kept");
+    STR_IS(walked("[1 , \"a\\\"]\",[[],[]],{\"a\":[]} ,null]", p), "[:1|\"a\\\"]\"|[[],[]]|{\"a\":[]}|null|",
+           "elements of all kinds");
+    STR_IS(walked("[\"a\",\"b\"]", p), "[:\"a\"|\"b\"|", "strings in an array are no keys");
+    STR_IS(walked("{\"\\\"}\\\\\":\"}\\\"\\\\\",\"\\u0061\":2}", p), "{:\\\"}\\\\=\"}\\\"\\\\\"|\\u0061=2|",
+           "escapes, untouched");
+    STR_IS(walked("{\"a\":1,\"a\":2}", p), "{:a=1|a=2|", "both of a member that stands twice");
+    STR_IS(walked("\"{}\"", p), "-:", "a string is no container");
+    STR_IS(walked("12", p), "-:", "nor is a number");
+    STR_IS(walked("{\"\\ud800\":\"\\udfff\"}", p), "{:\\ud800=\"\\udfff\"|", "halves of characters");
+    for (int i = 0; i < SIZE(broken); i++) {
+        const char *found = walked(broken[i], p);
+
+        OK(!strcmp(found, "-:") || !strcmp(found, "{:"), "a walk ends in broken text <%s>", broken[i]);
+    }
+}
+
+static const char *member(const char *data, const char *name, apr_pool_t *p)
+{
+    apr_size_t len = strlen(data);
+    char *copy = exact(data, len);
+    mcp_span_t object = { copy, len }, value;
+    const char *text = mcp_jsontext_member(&value, object, name) ? apr_pstrmemdup(p, value.text, value.len) : NULL;
+
+    free(copy);
+    return text;
+}
+
+static void members(apr_pool_t *p)
+{
+    const char *data = " { \"a\" :\t[1, {\"id\":\"no\"}, \"]\"] , \"s\":\"}\\\"\\\\\",\"\\u0069d\" : 12e+0 , \"o\":{ "
+                       "\"x\":{} } ,\"t\":true}";
+
+    STR_IS(member(data, "id", p), "12e+0", "the text of a member with an escaped name, as it was written");
+    STR_IS(member(data, "a", p), "[1, {\"id\":\"no\"}, \"]\"]", "nested containers, brackets in strings");
+    STR_IS(member(data, "s", p), "\"}\\\"\\\\\"", "a string with escapes");
+    STR_IS(member(data, "o", p), "{ \"x\":{} }", "an object, white space inside kept");
+    STR_IS(member(data, "t", p), "true", "the last member");
+    OK(!member(data, "x", p) && !member(data, "ID", p) && !member(data, "i", p) && !member(data, "idd", p) &&
+           !member(data, "", p),
+       "absent, deeper, another case, a prefix, a longer name, the empty name");
+    OK(!member("[\"id\",1]", "id", p) && !member("\"id\"", "id", p), "what is no object has no members");
+    STR_IS(member("{\"\":1}", "", p), "1", "the empty name");
+    STR_IS(member("{\"id\":18446744073709551617}", "id", p), "18446744073709551617", "digits are not lost");
+    STR_IS(member("{\"id\":null}", "id", p), "null", "null is there");
+    STR_IS(member("{\"\\u00e9\\u20AC\\uD83D\\ude00\\n\\/\\\"\":1}", "\xC3\xA9\xE2\x82\xAC\xF0\x9F\x98\x80\n/\"", p),
+           "1", "names of two, three and four bytes, short escapes");
+    STR_IS(member("{\"\\b\\f\\r\\t\\\\\":1}", "\b\f\r\t\\", p), "1", "the other short escapes");
+    STR_IS(member("{\"\xC3\xA9\":1}", "\xC3\xA9", p), "1", "raw UTF-8 in a name");
+    STR_IS(member("{\"x\":[[],[[]],{\"a\":[]}],\"id\":\n2\r\n}", "id", p), "2", "white space around is left out");
+    OK(!member("{\"id\\u0000\":1}", "id", p) && !member("{\"id\\ud800\":1}", "id", p), "nothing may follow the name");
+}
+
+static void strings(apr_pool_t *p)
+{
+    static const char *const none[] = { "\"\\u0000\"",
+                                        "\"a\\u0000b\"",
+                                        "\"\\ud800\"",
+                                        "\"\\udc00\"",
+                                        "\"\\ud83dx\"",
+                                        "\"\\ud83d\\u0041\"",
+                                        "\"\\ud800\\ud800\"",
+                                        "\"\\ud83d\xED\xB8\x80\"",
+                                        "\"\xC0\xAF\"",
+                                        "\"\xC1\xBF\"",
+                                        "\"\xED\xA0\x80\"",
+                                        "\"\xF4\x90\x80\x80\"",
+                                        "\"\xE0\x9F\xBF\"",
+                                        "\"\xF0\x8F\xBF\xBF\"",
+                                        "\"\xE2\x82\"",
+                                        "\"\xE2\x82z\"",
+                                        "\"\x80\"",
+                                        "\"\xF5\x80\x80\x80\"",
+                                        "\"a\xFF\"",
+                                        "\"\xC3\"",
+                                        "12",
+                                        "null",
+                                        "[\"a\"]",
+                                        "{}",
+                                        "\"",
+                                        "" };
+
+    STR_IS(mcp_jsontext_string(span_of("\"\""), p), "", "the empty string");
+    STR_IS(mcp_jsontext_string(span_of("\"a b\""), p), "a b", "as it stands");
+    STR_IS(mcp_jsontext_string(span_of("\"na\\u006de\\t\\\"\\/\""), p), "name\t\"/", "escapes");
+    STR_IS(mcp_jsontext_string(span_of("\"\\uD83D\\uDE00\\u20ac\xE2\x82\xAC\xF4\x8F\xBF\xBF\xEE\x80\x80\""), p),
+           "\xF0\x9F\x98\x80\xE2\x82\xAC\xE2\x82\xAC\xF4\x8F\xBF\xBF\xEE\x80\x80", "characters beyond ASCII");
+    STR_IS(mcp_jsontext_key(span_of("\\u0072esult"), p), "result", "a key");
+    STR_IS(mcp_jsontext_key(span_of(""), p), "", "the empty key");
+    OK(!mcp_jsontext_key(span_of("a\\u0000"), p) && !mcp_jsontext_key(span_of("\\udfff"), p),
+       "ACL-8 T21 a key with a NUL, or half a character");
+    for (int i = 0; i < SIZE(none); i++) {
+        OK(!mcp_jsontext_string(span_of(none[i]), p), "ACL-8 RPC-6 no string that the gate would take: <%s>", none[i]);
+    }
+    OK(mcp_jsontext_is(span_of("na\\u006de"), "name") && mcp_jsontext_is(span_of(""), ""), "keys are compared decoded");
+    OK(!mcp_jsontext_is(span_of("nam"), "name") && !mcp_jsontext_is(span_of("names"), "name") &&
+           !mcp_jsontext_is(span_of("Name"), "name") && !mcp_jsontext_is(span_of("name\\u0000"), "name") &&
+           !mcp_jsontext_is(span_of("name\\"), "name"),
+       "and in full");
+}
+
+static void faults(apr_pool_t *p)
+{
+    static const struct {
+        const char *text;
+        apr_size_t skipped;
+        unsigned faults;
+    } cases[] = {
+        { "\"a\"b", 3, 0 },
+        { "\"\\\"\\\\\"", 6, 0 },
+        { "\"\\ud83d\\ude00\"x", 14, 0 },
+        { "\"\\ud83d\"", 8, MCP_STRING_HALF },
+        { "\"\\ude00\"", 8, MCP_STRING_HALF },
+        { "\"\\ud83d\\\"\"", 10, MCP_STRING_HALF },
+        { "\"\\ud83d\\ud83d\\ude00\"", 20, MCP_STRING_HALF },
+        { "\"\\q\"", 4, MCP_STRING_MALFORMED },
+        { "\"\n\"", 3, MCP_STRING_MALFORMED },
+        { "\"abc", 4, MCP_STRING_MALFORMED },
+        { "\"ab\\", 4, MCP_STRING_MALFORMED },
+        { "\"\\ud83d", 7, MCP_STRING_HALF | MCP_STRING_MALFORMED },
+    };
+
+    for (int i = 0; i < SIZE(cases); i++) {
+        apr_size_t len = strlen(cases[i].text);
+        char *copy = exact(cases[i].text, len);
+        unsigned found = 0;
+
+        OK(mcp_jsontext_skip(&found, copy, copy + len) == copy + cases[i].skipped && found == cases[i].faults,
+           "a string is stepped over: <%s>", cases[i].text);
+        free(copy);
+    }
+}
+
+static const char *vectors(apr_pool_t *p)
+{
+    const char *dir = getenv("MCP_VECTORS"), *top = getenv("srcdir");
+
+    return apr_pstrcat(p,
+                       dir   ? dir
+                       : top ? top
+                             : ".",
+                       dir ? "" : "/../shared/vectors", "/json_test_suite/test_parsing", NULL);
+}
+
+static void judge_vector(const char *path, const char *name, apr_pool_t *p)
+{
+    apr_file_t *file;
+    apr_finfo_t info;
+    apr_size_t len;
+    char *data;
+    int ok;
+
+    if (apr_file_open(&file, path, APR_READ | APR_BINARY, 0, p) || apr_file_info_get(&info, APR_FINFO_SIZE, file)) {
+        OK(0, "%s cannot be read", name);
+        return;
+    }
+    data = malloc((size_t)info.size + 1);
+    if (apr_file_read_full(file, data, (apr_size_t)info.size, &len)) {
+        len = 0;
+    }
+    apr_file_close(file);
+    ok = check(data, len, 600);
+    free(data);
+    if (*name == 'y') {
+        OK(ok == 1, "JSONTestSuite %s", name);
+    }
+    else if (*name == 'n') {
+        OK(ok == 0, "JSONTestSuite %s", name);
+    }
+}
+
+static void suite(apr_pool_t *p)
+{
+    const char *path = vectors(p);
+    apr_dir_t *dir;
+    apr_finfo_t info;
+    int count = 0;
+
+    if (apr_dir_open(&dir, path, p) != APR_SUCCESS) {
+        printf("# JSONTestSuite is not here\n");
+        return;
+    }
+    while (apr_dir_read(&info, APR_FINFO_NAME, dir) == APR_SUCCESS) {
+        apr_size_t len = strlen(info.name);
+
+        if (len > 5 && !strcmp(info.name + len - 5, ".json")) {
+            judge_vector(apr_pstrcat(p, path, "/", info.name, NULL), info.name, p);
+            count++;
+        }
+    }
+    apr_dir_close(dir);
+    OK(count >= 300, "JSONTestSuite is complete: %d files", count);
+}
+
+static void test(apr_pool_t *p)
+{
+    grammar(p);
+    cut_off(p);
+    depths(p);
+    walks(p);
+    members(p);
+    strings(p);
+    faults(p);
+    suite(p);
+}
