@@ -57,8 +57,8 @@ static void edit_add(filter_t *filter, const char *from, const char *to, const c
     edit->text = text;
 }
 
-/* Cuts parts out of one container, with the comma and the white space before them, or behind them when nothing that stays
- * stands before. */
+/* Cuts parts out of one container, with the comma and the white space before them, or behind them when nothing before them
+ * stays. */
 typedef struct cutter_t {
     filter_t *filter;
     const char *from; /* begin of the present cut, NULL: none */

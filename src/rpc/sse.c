@@ -8,7 +8,7 @@
 apr_size_t mcp_sse_scan(mcp_sse_t *sse, const char *data, apr_size_t len)
 {
     for (apr_size_t i = 0; i < len; i++) {
-        int ends_line = data[i] == '\r' || (data[i] == '\n' && !sse->after_cr), empty = !sse->in_line;
+        int ends_line = data[i] == '\r' || data[i] == '\n', empty = !sse->in_line;
 
         if (data[i] == '\n' && sse->after_cr) {
             sse->after_cr = 0;
@@ -162,7 +162,7 @@ const char *mcp_event_replace(apr_size_t *plen, const char *text, apr_size_t len
             written = 1;
             continue;
         }
-        /* A CR and a LF that did not touch before would become one line end, and the empty line between them be lost. */
+        /* A CR and a LF that did not touch before would become one line end, and the empty line would be lost. */
         if (out > changed && out[-1] == '\r' && *s == '\n') {
             *out++ = '\n';
         }

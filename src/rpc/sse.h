@@ -24,8 +24,8 @@ typedef struct mcp_event_t {
 /* Reads one complete event of len bytes. A byte order mark before the first field is skipped. data lives in p or in text. */
 void mcp_event_read(mcp_event_t *event, const char *text, apr_size_t len, apr_pool_t *p);
 
-/* The same event with other data: its other lines keep their bytes and order, the new data lines (data split at LF) stand
- * where the first one stood, with the line end it had. *plen bytes in p. */
+/* The same event with other data: its other lines keep their bytes and order, the new data lines (data split at LF, and at
+ * CR, which no data line can hold) stand where the first one stood, with the line end it had. An event without data line stays as it is. *plen bytes in p. */
 const char *mcp_event_replace(apr_size_t *plen, const char *text, apr_size_t len, const char *data, apr_size_t data_len,
                               apr_pool_t *p);
 

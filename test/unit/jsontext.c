@@ -209,6 +209,7 @@ static void depths(apr_pool_t *p)
     OK(CHECK("1") == 1 && check("1", 1, 0) == 1 && check("[]", 2, 0) == 0 && check("[]", 2, -1) == 0,
        "a scalar has no depth");
     OK(check("[[],[],{},{},[[]],[[]]]", 23, 3) == 1, "closed containers do not count");
+    OK(nested(8 * MCP_JSONTEXT_DEPTH, 1 << 30, p) == 0, "B05 far beyond it");
     OK(nested(MCP_JSONTEXT_DEPTH, 1 << 30, p) == 1 && nested(MCP_JSONTEXT_DEPTH + 1, 1 << 30, p) == 0,
        "B05 there is an end to every depth");
     /* Which kind is open is known at each depth. */

@@ -369,6 +369,7 @@ static void batches(apr_pool_t *p)
            "]}} ,\n{\"id\":2,\"error\":{\"code\":1}},{\"id\":3,\"result\":{\"cacheScope\":\"private\","
            "\"prompts\":[]}},{\"method\":\"x\"}]",
            "each message of a batch");
+    STR_IS(filter("[{\"Result\":{}},{\"result\":{}}]", "read", p), "unreadable", "also the first");
     STR_IS(filter("[{\"id\":1,\"result\":{\"tools\":[" ADD "]}},{\"id\":1,\"result\":{},\"result\":{}}]", "read", p),
            "unreadable", "one that is unreadable is enough");
     STR_IS(filter("[{\"id\":1,\"result\":{\"tools\":[" DEL "]}},{\"id\":2,\"result\":{\"content\":[]}}]", "read", p),
@@ -479,13 +480,20 @@ static void discoveries(apr_pool_t *p)
            "same", "only those of the result");
     STR_IS(discover("{\"error\":{\"code\":-32022,\"data\":{\"capabilities\":{\"tasks\":{}}}}}", "", p), "same",
            "an error");
+    STR_IS(filter("{\"result\":{\"tools\":[],\"capabilities\":{\"tasks\":{}}}}", "", p), "same",
+           "beside a list neither");
+    STR_IS(
+        discover(
+            "{\"result\":{\"capabilities\":{\"extensions\":{\"extensions\":{\"io.modelcontextprotocol/tasks\":{}}}}}}",
+            "", p),
+        "same", "extensions of extensions are none");
     STR_IS(filter(DISCOVERED(EVERYTHING, "public"), "", p), "same", "not without discover");
     STR_IS(discover("{\"result\":{\"tools\":[" DEL "," ADD "],\"capabilities\":{\"tasks\":{},\"a\":{}}}}", "read", p),
            "{\"result\":{\"tools\":[" ADD "],\"capabilities\":{\"a\":{}}}}", "lists beside capabilities");
 }
 
-/* The length of what is left, 0 when it took too long: over a second of CPU time and, on a slow machine or under a tool that
- * makes it slow, a hundred times what the check of the text alone takes. */
+/* The length of what is left, 0 when it took too long: over a second of CPU time and, on a slow machine or under a tool
+ * that makes it slow, a hundred times what the check of the text alone takes. */
 static apr_size_t quickly(const char **pout, const char *text, apr_size_t len, apr_pool_t *p)
 {
     mcp_viewer_t who = viewer(rules, "read", 0, p);

@@ -183,7 +183,7 @@ static void test_ids(const unsigned char *key, apr_pool_t *p)
         STR_IS(mcp_session_unwrap(wrapped, &alice, key, p), good[i], "TRN-14 and back");
     }
     for (unsigned i = 0; i < SIZE(bad); i++) {
-        OK(!mcp_session_wrap(bad[i], &alice, key, p), "an id that is empty or not visible ASCII gets no tag: %d",
+        OK(!mcp_session_wrap(bad[i], &alice, key, p), "an id that is empty or not visible ASCII has no tag: %d",
            (int)i);
     }
     OK(!mcp_session_wrap(NULL, &alice, key, p), "nor does none");

@@ -174,7 +174,7 @@ static void replaces(apr_pool_t *p)
            "a CR and the LF of an empty line stay two line ends");
     STR_IS(replace("id: 1\rdata: a\ndata: b\n\n", "c", p), "id: 1\rdata: c\n\n", "line ends that never met");
     STR_IS(replace("data: a\nid: 1\rdata: b\n\n", "c", p), "data: c\nid: 1\r\n\n", "also when the line between goes");
-    STR_IS(replace("data: a", "b\nc", p), "data: b\ndata: c\n", "a line without an end gets one");
+    STR_IS(replace("data: a", "b\nc", p), "data: b\ndata: c\n", "a line without an end is given one");
 }
 
 /* What was replaced is one event, and reads as its data. */
