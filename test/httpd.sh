@@ -1,6 +1,7 @@
 #!/bin/sh
 # Runs the functional suite under one MPM: test/httpd.sh event|prefork|worker [t/TEST options and test files]
-# From the environment: MODULE_SO, MCP_MINT, MCP_SHIM, HTTPD, HTTPD_LIBEXECDIR, APXS, PERL, srcdir, builddir.
+# MCP_HTTP says over which HTTP: h1 (HTTP/1.1, default), h2c (HTTP/2 in the clear, with prior knowledge), h2 (HTTP/2 over TLS).
+# From the environment besides: MODULE_SO, MCP_MINT, MCP_SHIM, HTTPD, HTTPD_LIBEXECDIR, APXS, PERL, srcdir, builddir.
 # Apache::Test writes into its own tree, so the suite is copied below the build directory: this keeps VPATH builds,
 # "make distcheck" (read-only srcdir) and "make -j" working.
 set -eu
@@ -15,7 +16,15 @@ case $MCP_MINT in /*) ;; *) MCP_MINT=$PWD/$MCP_MINT ;; esac
 case $MCP_SHIM in /*) ;; *) MCP_SHIM=$PWD/$MCP_SHIM ;; esac
 case $MODULE_SO in /*) ;; *) MODULE_SO=$PWD/$MODULE_SO ;; esac
 
+http=${MCP_HTTP:-h1}
+case $http in
+    h1 | h2c) ;;
+    h2) "$PERL" -MIO::Socket::SSL -e1 2>/dev/null || { echo "SKIP: IO::Socket::SSL is not installed"; exit 77; } ;;
+    *) echo "MCP_HTTP is $http; it must be h1, h2c or h2"; exit 99 ;;
+esac
+
 run=${builddir:-.}/test/run-$mpm
+[ "$http" = h1 ] || run=$run-$http
 rm -rf "$run"
 mkdir -p "$run"
 run=$(cd "$run" && pwd)
@@ -28,8 +37,9 @@ chmod -R a+rX "$run/t" # httpd's children are not root
 needed="mpm_$mpm unixd log_config watchdog authn_core authz_core authz_host authz_user access_compat auth_basic
     authn_file alias dir mime headers rewrite setenvif env proxy proxy_http http2 reqtimeout deflate filter cache
     cache_disk include actions socache_shmcb status"
-wanted="sed ssl slotmem_shm proxy_balancer lbmethod_byrequests proxy_wstunnel proxy_http2 request buffer substitute
+wanted="sed slotmem_shm proxy_balancer lbmethod_byrequests proxy_wstunnel proxy_http2 request buffer substitute
     allowmethods brotli expires logio info remoteip"
+if [ "$http" = h2 ]; then needed="$needed ssl"; else wanted="$wanted ssl"; fi
 {
     static=$("$HTTPD" -l)
     for m in $needed $wanted; do
@@ -49,6 +59,6 @@ wanted="sed ssl slotmem_shm proxy_balancer lbmethod_byrequests proxy_wstunnel pr
 port=$((10000 + $$ % 220 * 100))
 
 cd "$run"
-MCP_MPM=$mpm MCP_AUX_PORTS=$((port + 60)); export MCP_MPM MCP_AUX_PORTS MCP_MINT MCP_SHIM
+MCP_HTTP=$http MCP_MPM=$mpm MCP_AUX_PORTS=$((port + 60)); export MCP_HTTP MCP_MPM MCP_AUX_PORTS MCP_MINT MCP_SHIM
 exec "$PERL" t/TEST -httpd "$HTTPD" -apxs "$APXS" -httpd_conf "$run/modules.conf" \
-    -port $port -maxclients 8 "$@"
+    -port $port -maxclients 8 -defines "OVER_$http" "$@"

@@ -2,12 +2,13 @@
 # usage: run.sh [--unit | --load | --e2e] [--help]
 #
 # Tests everything, on a fresh machine too: installs what is missing (apt-get), builds out of tree, runs "make check", then the
-# load test in its short form, the end-to-end test and the quickstart's demo. The last line is "N passed, N failed"; exit 0 only if nothing failed.
+# load test in its short form, the end-to-end tests (clients and servers, a browser, the conformance suite) and the quickstart's
+# demo. The last line is "N passed, N failed"; exit 0 only if nothing failed.
 # What was skipped, or could not run, counts as failed.
 #
 #   --unit   only "make check": unit tests, guards, and the Apache::Test suites
 #   --load   only the load test, in its short form (test/load.sh --long is the one for releases)
-#   --e2e    only the end-to-end test and the demo
+#   --e2e    only the end-to-end tests and the demo
 #
 # Everything is written below MCP_TEST_DIR (default: build in the source tree). CONFIGURE_FLAGS goes to configure.
 set -uo pipefail
@@ -48,6 +49,7 @@ prepare() {
     need_build_tools
     need libapache2-mod-perl2 perl -MApache::TestRun -e1
     need libwww-perl perl -MLWP::UserAgent -e1
+    need libio-socket-ssl-perl perl -MIO::Socket::SSL -e1
     need curl has_command curl
     need openssl has_command openssl
     need nghttp2-client has_command nghttp
@@ -118,7 +120,7 @@ make_check() {
     fi
 }
 
-# What ends with a line of its own counts: test/load.sh, test/e2e/run.sh
+# What ends with a line of its own counts: test/load.sh, test/e2e/*.sh
 judge_run() { # judge_run WHAT LOG
     local good bad
     read -r good bad <<<"$(sed -n '$s/^\([0-9]*\) passed, \([0-9]*\) failed$/\1 \2/p' "$2")"
@@ -131,9 +133,9 @@ under_load() {
     judge_run test/load "$build/load.out"
 }
 
-end_to_end() {
-    MCP_E2E_DIR=$build/e2e "$here/e2e/run.sh" --module "$MODULE" </dev/null | tee "$build/e2e.out" | sed '$d'
-    judge_run test/e2e "$build/e2e.out"
+end_to_end() { # end_to_end SCRIPT   of test/e2e
+    MCP_E2E_DIR=$build/e2e "$here/e2e/$1.sh" --module "$MODULE" </dev/null | tee "$build/e2e-$1.out" | sed '$d'
+    judge_run "test/e2e/$1" "$build/e2e-$1.out"
 }
 
 demo() {
@@ -150,7 +152,7 @@ prepare
 [ -z "$unit" ] || make_check
 [ -z "$load" ] || under_load
 if [ -n "$e2e" ]; then
-    end_to_end
+    for script in run browser conformance; do end_to_end "$script"; done
     demo
 fi
 exit 0

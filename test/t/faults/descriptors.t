@@ -29,6 +29,8 @@ is_deeply [asked(t('one'))], [200, 200], 'they work';
 
 # The lowest descriptor that is free is the first that is forbidden.
 my @pids = $httpd->children;
+# Under worker an open connection takes a thread, and httpd may start a child more.
+sub remaining { my %now = map { $_ => 1 } $httpd->children; grep { $now{$_} } @pids }
 my %was = map { $_ => $httpd->limit($_, nofile => $httpd->free_descriptor($_)) } @pids;
 $server->keys('/jwks', jwks_text([ec256_b => '--kid', 'two']));
 ok wait_for(10, sub { $httpd->lines(qr/MCP0311/) }), 'R17 no descriptor is left: the log says that keys are not refreshed';
@@ -40,12 +42,12 @@ while (time < $until) {
 }
 is $server->count, $count, 'R17 though nothing can be fetched';
 is scalar($httpd->lines(qr/MCP0311/)), 1, 'R17 one line, not one per attempt';
-is_deeply [$httpd->children], \@pids, 'R17 no child ended';
+is_deeply [remaining()], \@pids, 'R17 no child ended';
 
 $httpd->limit($_, nofile => $was{$_}) for @pids;
 ok settles(12, 200, sub { status_of($where, '/m', t('two')) }), 'R17 descriptors are there again: so are the new keys';
 is_deeply [asked(t('two'))], [200, 200], 'R17 also on the connections of before';
-is_deeply [$httpd->children], \@pids, 'R17 of the same children';
+is_deeply [remaining()], \@pids, 'R17 of the same children';
 unlike $httpd->log, qr/exit signal|AddressSanitizer|runtime error:/, 'no child died';
 
 done_testing;

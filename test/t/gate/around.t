@@ -1,5 +1,5 @@
-# Nothing around the location opens a way past the gate: sub-requests, internal redirects, Satisfy, other ways to the proxy, HTTP/2
-# (design 2.1, threats.md H07, H08, H09, 1.3).
+# Nothing around the location opens a way past the gate: sub-requests, internal redirects, Satisfy, other ways to the proxy
+# (design 2.1, threats.md H07, H08, 1.3).
 use strict;
 use warnings FATAL => 'all';
 use lib 't/lib';
@@ -29,13 +29,13 @@ for my $path (@ways) {
         is post(gate => $path, $ok, token => $token, headers => ['Content-Type', 'text/plain'])->{code}, 415, "$path: wrong type";
         is http(gate => GET => $path, token => $token, body => $evil, headers => [@json])->{code}, 400, "$path: GET with a body";
         is http(gate => PUT => $path, token => $token)->{code}, 405, "$path: PUT";
-        my $r = post(gate => $path, $evil, token => $token, headers => ['Connection', 'Upgrade', 'Upgrade', 'websocket', 'Sec-WebSocket-Version', '13']);
+        my $r = post(gate => $path, $evil, token => $token, h1 => 'Upgrade', headers => ['Connection', 'Upgrade', 'Upgrade', 'websocket', 'Sec-WebSocket-Version', '13']);
         is $r->{code}, 403, "$path: Upgrade does not help";
     };
     my (undef, $seen) = passes($backend, gate => $path, $ok, "$path: an allowed message passes", token => $token);
     is $seen && $seen->{headers}{authorization}, undef, "$path: without the token";
     $backend->clear;
-    is http(gate => GET => $path, token => $token, headers => ['Connection', 'Upgrade', 'Upgrade', 'websocket', 'Sec-WebSocket-Key', 'x'])->{code}, 200, "$path: GET with Upgrade";
+    is http(gate => GET => $path, token => $token, h1 => 'Upgrade', headers => ['Connection', 'Upgrade', 'Upgrade', 'websocket', 'Sec-WebSocket-Key', 'x'])->{code}, 200, "$path: GET with Upgrade";
     ($seen) = $backend->requests;
     is $seen->{headers}{upgrade}, undef, "1.3 $path: no Upgrade at the backend";
     unlike $seen->{headers}{connection} // '', qr/upgrade/i, "1.3 $path: nor in Connection";
@@ -96,11 +96,9 @@ if (Apache::Test::have_module('sed')) {
 # --- trailers, with MergeTrailers On
 {
     $backend->clear;
-    my $c = connection('gate_trailers');
-    $c->send("POST /mcp HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer $token\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
-            . sprintf("%x\r\n%s\r\n0\r\n", length $ok, $ok)
-            . "Content-Type: text/evil\r\nOrigin: http://evil.test\r\nX-Mcp-User: root\r\nContent-Encoding: gzip\r\n\r\n");
-    is $c->answer('POST')->{code}, 200, '1.3 trailers: the message passes';
+    my $request = open_request(gate_trailers => POST => '/mcp', token => $token, headers => [@json])->data($ok)
+        ->end('Content-Type', 'text/evil', 'Origin', 'http://evil.test', 'X-Mcp-User', 'root', 'Content-Encoding', 'gzip');
+    is $request->answer('POST')->{code}, 200, '1.3 trailers: the message passes';
     my ($seen) = $backend->requests;
     is $seen->{body}, $ok, '1.3 trailers: as it was';
     is $seen->{headers}{'content-type'}, 'application/json', '1.3 trailers: no field of them joins one that was checked';
@@ -116,56 +114,6 @@ if (Apache::Test::have_module('sed')) {
     is $seen->{headers}{'mcp-param-x'}, 'kept', 'HDR-10 Mcp-Param passes';
 }
 
-# --- HTTP/2
-SKIP: {
-    skip 'no HTTP/2 with this MPM', 1 if vars('mcp_mpm') eq 'prefork';
-    skip 'curl has no HTTP/2', 1 unless `curl --version 2>&1` =~ /HTTP2/;
-    my $url = 'http://127.0.0.1:' . port('gate_h2') . '/mcp';
-    my $h2 = sub {
-        my ($verb, $body, @headers) = @_;
-        my @cmd = ('curl', '-sS', '-m', 20, '--http2-prior-knowledge', '-X', $verb, '-w', "\n%{http_version} %{http_code}", '-o', '-');
-        while (my ($n, $v) = splice @headers, 0, 2) { push @cmd, '-H', length $v ? "$n: $v" : "$n;" }
-        my $file;
-        if (defined $body) {
-            $file = File::Temp->new;
-            print $file $body;
-            close $file;
-            push @cmd, '--data-binary', '@' . $file->filename;
-        }
-        open my $fh, '-|', @cmd, $url or die "curl: $!";
-        local $/;
-        my $out = <$fh> // '';
-        close $fh;
-        my ($text, $version, $code) = $out =~ /\A(.*)\n([\d.]+) (\d+)\z/s;
-        return { body => $text // '', version => $version // 0, code => $code // 0, rpc => scalar eval { json($text)->{error}{code} } };
-    };
-    my @auth = ('Authorization', "Bearer $token");
-    untouched $backend, 'H09', sub {
-        my $r = $h2->(POST => $ok, @json);
-        is_deeply [@$r{qw(version code)}], [2, 401], 'H09 no token';
-        $r = $h2->(POST => $evil, @json, @auth);
-        is_deeply [@$r{qw(version code rpc)}], [2, 403, 403], 'H09 refused by the ACL';
-        $r = $h2->(POST => "$ok$ok", @json, @auth);
-        is_deeply [@$r{qw(code rpc)}], [400, -32700], 'H09 two documents';
-        is $h2->(POST => "[$ok]", @json, @auth)->{code}, 400, 'H09 a batch';
-        is $h2->(POST => $ok, 'Content-Type', 'text/plain', @auth)->{code}, 415, 'H09 wrong type';
-        is $h2->(POST => $ok, @json, @auth, 'Content-Encoding', 'gzip')->{code}, 415, 'H09 encoding';
-        is $h2->(POST => padded(2049), @json, @auth)->{code}, 413, 'H09 too large';
-        is $h2->(GET => $ok, @json, @auth)->{code}, 400, 'H09 GET with a body';
-        is $h2->(GET => undef)->{code}, 401, 'H09 GET without a token';
-        is $h2->(PUT => undef, @auth)->{code}, 405, 'H09 PUT';
-        my @modern = (@json, @auth, modern_headers('tools/call', 'ok'));
-        $r = $h2->(POST => modern_body('tools/call', { name => 'evil' }), @modern);
-        is_deeply [@$r{qw(code rpc)}], [400, -32020], 'H09 mirrored headers';
-    };
-    $backend->clear;
-    my $r = $h2->(POST => $ok, @json, @auth);
-    is_deeply [@$r{qw(version code)}], [2, 200], 'H09 an allowed message';
-    is +($backend->requests)[0]{body}, $ok, 'H09 arrives byte for byte';
-    is $h2->(POST => padded(2048), @json, @auth)->{code}, 200, 'H09 at the limit';
-    is $h2->(GET => undef, @auth)->{code}, 200, 'H09 GET';
-    is $h2->(POST => modern_body('tools/call', { name => 'ok' }), @json, @auth, modern_headers('tools/call', 'ok'))->{code}, 200, 'H09 a modern message';
-}
 no_crash($mark);
 
 done_testing;

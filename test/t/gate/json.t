@@ -204,7 +204,7 @@ sub quick {
     my $r = post(gate => '/mcp', $text, token => $token);
     my $seconds = Time::HiRes::time() - $start;
     refused($r, $code, $name);
-    cmp_ok $seconds, '<', 2, "$name: quick";
+    cmp_ok $seconds, '<', 5, "$name: quick";
 }
 untouched $backend, 'B05 B09', sub {
     quick('[' x 100_000 . ']' x 100_000, 400, 'B05 200 kB of brackets');
@@ -225,7 +225,7 @@ for (
 ) {
     my $start = Time::HiRes::time();
     passes($backend, gate => '/mcp', $_->[1], "B09 $_->[0] pass", token => $token);
-    cmp_ok Time::HiRes::time() - $start, '<', 3, "B09 $_->[0]: quick";
+    cmp_ok Time::HiRes::time() - $start, '<', 8, "B09 $_->[0]: quick";
 }
 is status_of(gate => '/mcp', $token), 200, 'the server still answers';
 no_crash($mark);

@@ -38,7 +38,7 @@ sub differs {
 # --- ERA
 arrives('ERA-1 a modern message', 'tools/call', \%ok);
 {
-    my $c = connection('gate');
+    my $c = dial('gate');
     my @seen;
     for my $modern (0, 1, 0, 1, 0) {
         my @opt = (on => $c, keep => 1, token => $token);
@@ -147,7 +147,8 @@ is rpc(gate => '/acl', 'tools/call', \%ok, token => $token, headers => ['Mcp-Met
 }
 untouched $backend, 'HDR-14', sub {
     my $r = modern('tools/call', \%ok, headers => { 'Mcp-Name' => '=?base64?' . 'A' x 100_000 . '?=' });
-    like $r->{code}, qr/^4/, 'HDR-14 100 kB of Mcp-Name';
+    # Over HTTP/2 httpd may end the connection instead: that field is more than its HPACK takes.
+    ok $r->{code} =~ /^4/ || http_version('gate') ne 'h1' && $r->{reset}, 'HDR-14 100 kB of Mcp-Name' or diag $r->{code};
     $r = modern('tools/call', \%ok, headers => { 'Mcp-Name' => '=?base64?' . 'A' x 8000 . '?=' });
     is $r->{code}, 400, 'HDR-14 8 kB of Mcp-Name';
 };
@@ -161,17 +162,12 @@ for ([undef, 202], ['notifications/cancelled', 202], ['ping', 400]) {
 # B10: a header that comes after the body is none
 {
     my $body = modern_body('tools/call', \%ok);
-    my $head = "POST /acl HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer $token\r\nContent-Type: application/json\r\n"
-        . "MCP-Protocol-Version: $V\r\nMcp-Method: tools/call\r\nTransfer-Encoding: chunked\r\nTrailer: Mcp-Name\r\nConnection: close\r\n\r\n";
-    my $chunk = sprintf "%x\r\n%s\r\n", length $body, $body;
+    my @headers = ('Content-Type', 'application/json', 'MCP-Protocol-Version', $V, 'Mcp-Method', 'tools/call', 'Trailer', 'Mcp-Name');
     untouched $backend, 'B10 trailer', sub {
-        my $c = connection('gate');
-        $c->send("$head${chunk}0\r\nMcp-Name: ok\r\n\r\n");
-        refused_rpc($c->answer('POST'), 400, -32020, '1', 'B10 Mcp-Name in the trailer is none');
-        $c = connection('gate');
-        $head =~ s/Authorization: [^\r]*\r\n//;
-        $c->send("$head${chunk}0\r\nAuthorization: Bearer $token\r\nMcp-Name: ok\r\n\r\n");
-        is $c->answer('POST')->{code}, 401, '1.3 Authorization in the trailer is none';
+        my $request = open_request(gate => POST => '/acl', token => $token, headers => \@headers)->data($body)->end('Mcp-Name', 'ok');
+        refused_rpc($request->answer('POST'), 400, -32020, '1', 'B10 Mcp-Name in the trailer is none');
+        $request = open_request(gate => POST => '/acl', headers => \@headers)->data($body)->end('Authorization', "Bearer $token", 'Mcp-Name', 'ok');
+        is $request->answer('POST')->{code}, 401, '1.3 Authorization in the trailer is none';
     };
 }
 {

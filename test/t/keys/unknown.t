@@ -122,9 +122,8 @@ my $slow = count('slow');
 }
 
 # --- R03: more requests than may wait
-SKIP: {
+{
     my ($workers) = workers();
-    skip 'no limits are set for this MPM', 1 unless vars('mcp_mpm') =~ /^(?:event|prefork)$/;
     $server->set('/crowd/jwks', hang => 1);
     my $n = count('crowd');
     # Every worker has the first half of a request, then all get the second half.

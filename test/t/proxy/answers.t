@@ -56,7 +56,8 @@ sub ask { my ($path, %opt) = @_; post(proxy => $path, $ok, token => $token, %opt
 for my $path (sort grep { !/cors|session/ } keys %answers) {
     my ($status, $headers, $body) = @{ $answers{$path} };
     my $r = ask($path);
-    is "$r->{code} $r->{reason}", $status, "TRN-12 TRN-17 R19 $path: the status";
+    $status =~ s/ .*// if http_version('proxy') ne 'h1';    # HTTP/2 has no reason phrase
+    is $status =~ / / ? "$r->{code} $r->{reason}" : $r->{code}, $status, "TRN-12 TRN-17 R19 $path: the status";
     is $r->{body}, $body // '', "TRN-5 TRN-17 $path: the body, byte for byte";
     my %h = @$headers;
     is_deeply [headers($r, $_)], [$h{$_}], "$path: $_" for sort keys %h;
@@ -115,21 +116,19 @@ for (['a notification' => '{"jsonrpc":"2.0","method":"notifications/initialized"
 for my $path ('/mcp') {
     for my $verb (qw(POST GET)) {
         my $name = lc "${verb}1";
-        my $c = connection('proxy', timeout => 20);
-        $c->send(MCP::Test::request_text('proxy', $verb => "$path/sse?$name", token => $token, on => $c,
-            headers => [$verb eq 'POST' ? ('Content-Type', 'application/json') : (), 'Accept', 'text/event-stream', 'Accept-Encoding', 'gzip'], $verb eq 'POST' ? (body => $ok) : ()));
-        my $deadline = time + 12;
-        my $head = $c->upto(qr/\r\n\r\n/, $deadline);
-        like $head, qr/^HTTP\/1.1 200 .*^Content-Type: text\/event-stream\r?$/ms, "TRN-7 $verb: an event stream";
-        ok eval { defined $c->upto(qr/data: \{"n":1\}\n\n/, $deadline) }, "TRN-7 $verb: the first event arrives while the stream is open";
+        my $request = send_request(proxy => $verb => "$path/sse?$name", token => $token,
+            headers => [$verb eq 'POST' ? ('Content-Type', 'application/json') : (), 'Accept', 'text/event-stream', 'Accept-Encoding', 'gzip'], $verb eq 'POST' ? (body => $ok) : ());
+        ok $request->shows(qr/data: \{"n":1\}\n\n/, 12), "TRN-7 $verb: the first event arrives while the stream is open";
         ok !-e "$flags/$name.2", "TRN-7 $verb: before there is a second";
         for my $n (2 .. 4) {
             write_file("$flags/$name.$n", '');
             my $start = time;
-            ok eval { defined $c->upto(qr/"n":(?:\r\n[0-9a-f]+\r\n)?$n\}/, $deadline) }, "TRN-7 $verb: event $n";
+            ok $request->shows(qr/"n":$n\}/, 12), "TRN-7 $verb: event $n";
             cmp_ok time - $start, '<', 2, "TRN-7 $verb: event $n at once";
         }
-        ok eval { defined $c->upto(qr/\r\n0\r\n\r\n/, $deadline) }, "TRN-7 $verb: the end";
+        my $r = $request->answer($verb);
+        is "$r->{code} " . header($r, 'Content-Type'), '200 text/event-stream', "TRN-7 $verb: an event stream";
+        like $r->{body}, qr/"n":4\}\n\n\z/, "TRN-7 $verb: the end";
     }
 }
 {
@@ -139,16 +138,14 @@ for my $path ('/mcp') {
         'TRN-8 CNF-4 comments, ids, retry and the empty event byte for byte';
 }
 {
-    my @c = map {
-        my $c = connection('proxy', timeout => 20);
-        $c->send(MCP::Test::request_text('proxy', POST => "/mcp/sse?par$_", token => $token, on => $c, headers => ['Content-Type', 'application/json'], body => $ok));
-        $c;
+    my @streams = map {
+        send_request(proxy => POST => "/mcp/sse?par$_", token => $token, headers => ['Content-Type', 'application/json'], body => $ok)
     } 1 .. 3;
-    my @first = map { my $c = $_; scalar eval { defined $c->upto(qr/"n":1\}/, time + 12) } } @c;
+    my @first = map { $_->shows(qr/"n":1\}/, 12) } @streams;
     is_deeply \@first, [1, 1, 1], 'TRN-11 three streams at once';
     is ask('/mcp')->{code}, 200, 'TRN-11 and a message meanwhile';
     for my $i (1 .. 3) { write_file("$flags/par$i.$_", '') for 2 .. 4 }
-    my @last = map { my $c = $_; scalar eval { defined $c->upto(qr/"n":4\}/, time + 12) } } @c;
+    my @last = map { $_->shows(qr/"n":4\}/, 12) } @streams;
     is_deeply \@last, [1, 1, 1], 'TRN-11 to their ends';
 }
 
@@ -156,7 +153,9 @@ for my $path ('/mcp') {
 for my $case (['/dead' => '/plaindead', 503, 'down'], ['/mcp/reset' => '/plain/reset', 502, 'reset']) {
     my ($path, $plain, $code, $name) = @$case;
     my ($r, $p) = (ask($path), post(proxy => $plain, $ok));
-    is $r->{code}, $code, "R19 $name: $code of mod_proxy";
+    # Over HTTP/2 some releases of httpd make 500 of a connection that breaks, by themselves.
+    is $r->{code}, $p->{code}, "R19 $name: the same status as without the module";
+    like $r->{code}, http_version('proxy') eq 'h1' ? qr/^$code$/ : qr/^(?:500|$code)$/, "R19 $name: $code of mod_proxy";
     is $r->{body}, $p->{body}, "R19 $name: the same body as without the module";
     is header($r, 'Content-Type'), header($p, 'Content-Type'), "R19 $name: the same type";
     is header($r, 'WWW-Authenticate'), undef, "R19 $name: no challenge";

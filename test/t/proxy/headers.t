@@ -85,10 +85,9 @@ my @spellings = ('X-Mcp-User', 'x-mcp-user', 'X-MCP-USER', 'x-Mcp-uSER', 'X_Mcp_
 sub raw {
     my ($path, $auth, @lines) = @_;
     $backend->clear;
-    my $c = connection('proxy');
-    $c->send(join "\r\n", "POST $path HTTP/1.1", 'Host: localhost', 'Content-Type: application/json', ($auth ? "Authorization: Bearer $auth" : ()),
-        'Content-Length: ' . length $ok, @lines, (grep { /^Connection:/ } @lines) ? () : 'Connection: close', '', $ok);
-    my $r = $c->answer('POST');
+    my $hop = grep { /^(?:Connection|Upgrade):/ } @lines;
+    my $r = http(proxy => POST => $path, token => $auth, headers => ['Content-Type', 'application/json', map { split /: ?/, $_, 2 } @lines], body => $ok,
+        $hop ? (keep => 1, h1 => 'fields of a connection') : ());
     return ($r, ($backend->requests)[0]);
 }
 my $nobody = bearer('proxy', undef, sub => undef);
@@ -138,7 +137,8 @@ for my $value ('close, X-Mcp-User, Mcp-Session-Id, Authorization', 'X-Mcp-User, 
     for my $name ('Mcp-Method', 'Mcp-Name', 'MCP-Protocol-Version') {
         my @h = modern_headers('tools/call', 'ok');
         $backend->clear;
-        my $r = post(proxy => '/mcp', modern_body('tools/call', { name => 'ok' }), token => $token, headers => [@h, Connection => "close, $name"], keep => 1);
+        my $r = post(proxy => '/mcp', modern_body('tools/call', { name => 'ok' }), token => $token, headers => [@h, Connection => "close, $name"], keep => 1,
+            h1 => 'fields of a connection');
         my ($s) = $backend->requests;
         ok $r->{code} == 400 || defined $s->{headers}{ lc $name }, "H04 $name named in Connection still arrives" or diag $r->{code}, explain $s->{lines};
     }

@@ -18,11 +18,8 @@ my @other = ('/MCP', '/mcp;x', '/mcp%3fx', '/mcp%23', '/mcp.', '/mcp%20', '/;/mc
 
 sub raw {
     my ($where, $verb, $path, $auth) = @_;
-    my $c = connection($where);
-    my $body = $verb eq 'POST' ? $ok : '';
-    $c->send("$verb $path HTTP/1.1\r\nHost: localhost\r\n" . ($auth ? "Authorization: Bearer $auth\r\n" : '')
-        . ($body ? "Content-Type: application/json\r\nContent-Length: " . length($body) . "\r\n" : '') . "Connection: close\r\n\r\n$body");
-    return eval { $c->answer($verb) } || { code => 0, body => '' };
+    my @body = $verb eq 'POST' ? (body => $ok, headers => ['Content-Type', 'application/json']) : ();
+    return eval { http($where, $verb => $path, host => 'localhost', token => $auth, @body) } || { code => 0, body => '' };
 }
 sub show { my $p = shift; $p =~ s/[^!-~]/?/g; $p }
 

@@ -7,6 +7,7 @@ package MCP::Test;
 #   is $r->{code}, 401, 'T01 alg none is refused';
 #   my %c = challenge($r);                          # auth-params of WWW-Authenticate, scheme under ''
 #   done_testing;
+# Over which HTTP is chosen for the whole run, by MCP_HTTP: h1, h2c (HTTP/2, cleartext) or h2 (HTTP/2 over TLS); see test/httpd.sh.
 use strict;
 use warnings FATAL => 'all';
 
@@ -16,6 +17,7 @@ use File::Temp ();
 use IO::Socket::INET ();
 use IO::Select ();
 use JSON::PP ();
+use MCP::HTTP2 ();
 use MIME::Base64 qw(encode_base64url decode_base64url);
 use MCP::Keys ();
 use Test::More;
@@ -25,7 +27,7 @@ our @EXPORT = (
     @Test::More::EXPORT,
     qw(vars port slurp write_file json json_text mint made jwk jwks_text key_text public_key token sign_text
         hmac_token claims_of b64 unb64 now http rpc rpc_body header headers challenge answers_json
-        connection wait_for settles log_mark log_since access_since status_of is_status
+        connection dial open_request send_request http_version wait_for settles log_mark log_since access_since status_of is_status
         accepts refuses statuses_of)
 );
 
@@ -143,15 +145,15 @@ sub remember {
 
 # --- HTTP ------------------------------------------------------------------------------------------
 
-# A raw connection: ->send(bytes), ->answer(METHOD) reads one response, ->closed after the server ended it.
+# A raw connection: ->send(bytes), ->answer(METHOD) reads one response, ->closed after the server ended it. It is also what open_request
+# returns: ->data(bytes), ->end(trailers) and ->cut for the body, piece by piece.
 {
     package MCP::Connection;
     use Time::HiRes qw(time);
 
     sub new {
         my ($class, $port, %opt) = @_;
-        my $sock = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $port, Timeout => 10)
-            or die "connect to port $port: $!\n";
+        my $sock = MCP::HTTP2::socket_to($port, $opt{tls} && 'http/1.1');
         return bless { sock => $sock, in => '', timeout => $opt{timeout} // 20 }, $class;
     }
 
@@ -162,13 +164,28 @@ sub remember {
         return $self;
     }
 
+    sub data {
+        my ($self, @texts) = @_;
+        return $self->send($self->{chunked} ? map { length $_ ? sprintf("%x\r\n%s\r\n", length $_, $_) : () } @texts : @texts);
+    }
+
+    sub end {
+        my ($self, @trailers) = @_;
+        return $self unless $self->{chunked};
+        my $text = "0\r\n";
+        while (my ($n, $v) = splice @trailers, 0, 2) { $text .= "$n: $v\r\n" }
+        return $self->send("$text\r\n");
+    }
+
     sub close { close $_[0]{sock} }
+    sub cut   { $_[0]->close }
 
     # More input within the time left; false at the end of the stream. Dies when nothing comes.
     sub more {
         my ($self, $deadline) = @_;
         return 0 if $self->{eof};
-        IO::Select->new($self->{sock})->can_read(($deadline - time) > 0 ? $deadline - time : 0)
+        my $sock = $self->{sock};
+        $sock->can('pending') && $sock->pending or IO::Select->new($sock)->can_read(($deadline - time) > 0 ? $deadline - time : 0)
             or die "no answer within $self->{timeout} s\n";
         my $n = sysread $self->{sock}, $self->{in}, 65536, length $self->{in};
         $self->{eof} = 1 unless $n;
@@ -194,6 +211,17 @@ sub remember {
         my ($self, $n, $deadline) = @_;
         while (length $self->{in} < $n) { $self->more($deadline) or last }
         return substr $self->{in}, 0, $n, '';
+    }
+
+    # True once the body, as far as it has come, matches; it is left for answer.
+    sub shows {
+        my ($self, $re, $seconds) = @_;
+        my $deadline = time + ($seconds // $self->{timeout});
+        while (1) {
+            my ($text) = $self->{in} =~ /\r\n\r\n(.*)/s;
+            return 1 if defined $text && ($text =~ s/(?:\A|\r\n)[0-9a-f]+\r\n//gir) =~ $re;
+            return 0 unless eval { $self->more($deadline) };
+        }
     }
 
     # { code, reason, headers => [[name, value], …], body, raw_head, seconds }; code 0 when the connection ended without.
@@ -245,16 +273,62 @@ sub remember {
     }
 }
 
-sub connection { my ($where, %opt) = @_; MCP::Connection->new(port($where), %opt) }
+# A server that a test starts by itself, named by its port, speaks HTTP/1.1 in any case.
+sub http_version { my $where = shift // ''; $where =~ /^\d+$/ ? 'h1' : vars('mcp_http') // 'h1' }
+
+# A raw connection is HTTP/1.1. In a run over HTTP/2, where the same virtual hosts speak both, that has to be meant:
+# h1 => 'why HTTP/2 has no such case'.
+sub connection {
+    my ($where, %opt) = @_;
+    my $version = http_version($where);
+    if ($version ne 'h1') {
+        die "connection to $where: this run is over HTTP/2; take dial, open_request or send_request, or say why this is HTTP/1.1: h1 => …\n" unless $opt{h1};
+        note "HTTP/1.1 in this run too: $opt{h1}";
+    }
+    return MCP::Connection->new(port($where), %opt, tls => $version eq 'h2');
+}
+
+# An open connection for several requests (on => …).
+sub dial {
+    my ($where, %opt) = @_;
+    my $version = http_version($where);
+    return connection($where, %opt) if $version eq 'h1' || $opt{h1};
+    return MCP::HTTP2->new(port($where), %opt, tls => $version eq 'h2');
+}
 
 # One request on a connection of its own. Options: token (Bearer), headers [NAME, VALUE, …] or [[NAME, VALUE], …] in this
-# order, body, chunked (true, or the size of a chunk), host (undef: no Host line), timeout, version, keep (no Connection: close),
-# on (an open connection).
+# order, body, chunked (true, or the size of a chunk; over HTTP/2 of a DATA frame, without content-length), host (undef: no Host
+# line), timeout, version, keep (no Connection: close), on (an open connection), h1 (as for connection).
 sub http {
     my ($where, $method, $target, %opt) = @_;
-    my $c = $opt{on} || connection($where, timeout => $opt{timeout} // 20);
-    $c->send(request_text($where, $method, $target, %opt));
-    return $c->answer($method);
+    return send_request($where, $method, $target, %opt)->answer($method);
+}
+
+# The same without reading the answer: ->shows(REGEX) while it comes, ->answer(METHOD).
+sub send_request {
+    my ($where, $method, $target, %opt) = @_;
+    my $c = $opt{on} || dial($where, timeout => $opt{timeout} // 20, h1 => $opt{h1});
+    return h2_request($c, $where, $method, $target, %opt) if $c->isa('MCP::HTTP2');
+    return $c->send(request_text($where, $method, $target, %opt));
+}
+
+# The head alone, with length => BYTES or without one (chunked, then). What it returns takes the rest: ->data(bytes), ->end or
+# ->end(NAME, VALUE) with trailers, ->cut to break off; and ->answer(METHOD). Options as those of http.
+sub open_request {
+    my ($where, $method, $target, %opt) = @_;
+    my $c = $opt{on} || dial($where, timeout => $opt{timeout} // 20, h1 => $opt{h1});
+    return h2_request($c, $where, $method, $target, %opt, open => 1) if $c->isa('MCP::HTTP2');
+    my @framing = defined $opt{length} ? ('Content-Length', $opt{length}) : ('Transfer-Encoding', 'chunked');
+    $c->{chunked} = !defined $opt{length};
+    return $c->send(request_text($where, $method, $target, %opt, headers => [@{ $opt{headers} || [] }, @framing]));
+}
+
+sub h2_request {
+    my ($c, $where, $method, $target, %opt) = @_;
+    my @h = map { ref $_ ? @$_ : $_ } @{ $opt{headers} || [] };
+    unshift @h, 'authorization', "Bearer $opt{token}" if defined $opt{token};
+    my $host = exists $opt{host} ? $opt{host} : 'localhost:' . port($where);
+    return $c->request($method, $target, %opt, authority => $host, headers => \@h);
 }
 
 sub request_text {
@@ -378,8 +452,8 @@ sub refuses {
 # The same for several tokens at once, each on a connection of its own: answers that take their time take it together.
 sub statuses_of {
     my ($where, $path, @tokens) = @_;
-    my @conns = map { connection($where)->send(request_text($where, GET => $path, token => $_)) } @tokens;
-    return map { $_->answer('GET')->{code} } @conns;
+    my @asked = map { send_request($where, GET => $path, token => $_) } @tokens;
+    return map { $_->answer('GET')->{code} } @asked;
 }
 
 # --- time and logs -----------------------------------------------------------------------------------
