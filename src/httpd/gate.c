@@ -219,7 +219,7 @@ void mcp_gate_insert(request_rec *r)
 {
     mcp_request_t *request = mcp_request_of(r);
 
-    if (request && request->status == MCP_OK && !r->main) {
+    if (request && request->location && request->status == MCP_OK && !r->main) {
         ap_add_output_filter_handle(begin_handle, request, r, r->connection);
         ap_add_output_filter_handle(edge_handle, request, r, r->connection);
     }
@@ -229,7 +229,7 @@ void mcp_gate_insert_error(request_rec *r)
 {
     mcp_request_t *request = mcp_request_of(r);
 
-    if (request && request->location && !request->headers) {
+    if (request && !request->headers) {
         mcp_gate_insert(r);
     }
 }
