@@ -206,15 +206,34 @@ static apr_status_t watch_filter(ap_filter_t *f, apr_bucket_brigade *bb, ap_inpu
     apr_socket_t *backend = ap_get_conn_socket(f->c);
     apr_interval_time_t timeout;
 
-    if (mode != AP_MODE_READBYTES || !is_event_stream(watch->r) || !backend ||
+    int events = is_event_stream(watch->r);
+
+    if (mode != AP_MODE_READBYTES || !(events || watch->r->connection->master) || !backend ||
         apr_socket_timeout_get(backend, &timeout) != APR_SUCCESS) {
         return ap_get_brigade(f->next, bb, mode, block, readbytes);
+    }
+    if (!events) {
+        watch->until = 0; /* only event streams end early */
     }
     if (watch->until && watch->until <= apr_time_now()) {
         return end_expired(watch);
     }
     return block == APR_BLOCK_READ ? stream_read(watch, f, bb, readbytes, backend, timeout)
                                    : read_now(watch, f, bb, mode, readbytes);
+}
+
+/* Does closing before the answer begins mean that nobody wants it any more? HTTP/2 says so by itself. Over HTTP/1.1 a client may
+ * close its sending half alone; but in 2026-07-28 that is how a client cancels, and who asks for an event stream and nothing
+ * else wants to read it. */
+static int is_given_up_by_closing(const request_rec *r)
+{
+    const char *accept = apr_table_get(r->headers_in, "Accept");
+
+    if (r->connection->master) {
+        return 1;
+    }
+    return r->method_number == M_POST ? mcp_mirror_is_modern(apr_table_get(r->headers_in, "MCP-Protocol-Version"))
+                                      : accept && !ap_cstr_casecmp(accept, "text/event-stream");
 }
 
 /* mod_proxy_http has a connection to the backend: backend is the request it will read the answer of. */
@@ -231,7 +250,7 @@ static int watch_add(request_rec *r, request_rec *backend)
     watch->request = request;
     watch->until = request->location->stream_expiry ? request->grant->entry.not_after : 0;
     ap_add_input_filter_handle(watch_handle, watch, backend, backend->connection);
-    if (r->method_number == M_POST && mcp_mirror_is_modern(apr_table_get(r->headers_in, "MCP-Protocol-Version"))) {
+    if (is_given_up_by_closing(r)) {
         ap_add_input_filter_handle(begin_handle, watch, backend, backend->connection);
     }
     return OK;

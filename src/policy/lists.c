@@ -308,7 +308,7 @@ static mcp_status_t text_edit(filter_t *filter, mcp_span_t text)
         return message_edit(filter, text);
     }
     while (status == MCP_OK && mcp_jsonwalk_next(NULL, &message, &walk)) {
-        status = message_edit(filter, message);
+        status = *message.text == '[' ? MCP_LIST_UNREADABLE : message_edit(filter, message);
     }
     return status;
 }

@@ -259,17 +259,27 @@ static mcp_status_t listen_read(mcp_message_t *message, json_t *filter)
     return status;
 }
 
+/* A method that 2026-07-28 has no more needs no operand there: the server is to say that it does not know it. */
+static mcp_status_t named_read(mcp_message_t *message, const json_t *value)
+{
+    if (!value && message->known->gone && message->meta_version) {
+        operation_add(message, MCP_OPERATION_METHOD, message->method, MCP_OBJECT_NONE, NULL, NULL);
+        return MCP_OK;
+    }
+    return object_add(message, message->known->object, text_of(value));
+}
+
 static mcp_status_t operand_read(mcp_message_t *message, json_t *const *params)
 {
     mcp_operand_t operand = message->known ? message->known->operand : MCP_OPERAND_NONE;
 
     switch (operand) {
     case MCP_OPERAND_NAME:
-        return object_add(message, message->known->object, text_of(params[AT_NAME]));
+        return named_read(message, params[AT_NAME]);
     case MCP_OPERAND_URI:
-        return object_add(message, message->known->object, text_of(params[AT_URI]));
+        return named_read(message, params[AT_URI]);
     case MCP_OPERAND_TASK:
-        return object_add(message, message->known->object, text_of(params[AT_TASK]));
+        return named_read(message, params[AT_TASK]);
     case MCP_OPERAND_REF:
         return ref_read(message, params[AT_REF]);
     case MCP_OPERAND_LISTEN:

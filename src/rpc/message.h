@@ -43,7 +43,8 @@ typedef struct mcp_message_t {
  * MCP_RPC_INVALID: not an object; jsonrpc not "2.0"; id there and neither a string nor an integer written without fraction
  * or exponent, or over MCP_LIMIT_ID bytes; method not a non-empty string or over MCP_LIMIT_NAME; a method beside result or
  * error; neither; result and error together; a response without id (an error response may lack it).
- * MCP_RPC_PARAMS: params there and not an object; an operand of a known method missing, of the wrong type, empty where it
+ * MCP_RPC_PARAMS: params there and not an object; an operand of a known method missing (unless meta_version is there and
+ * 2026-07-28 has the method no more), of the wrong type, empty where it
  * is a name, or over MCP_LIMIT_NAME; ref.type unknown; notifications not an object, its two lists not arrays of strings or
  * over MCP_LIMIT_LISTEN entries together; _meta not an object; meta_version not a string.
  * Operations: one, as the message says; for subscriptions/listen one resources/subscribe per URI and one tasks/get per

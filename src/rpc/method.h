@@ -19,6 +19,7 @@ typedef struct mcp_method_t {
     mcp_operand_t operand;
     mcp_object_t object; /* kind of the object, NONE also where the operand decides it */
     int mirrored;        /* does 2026-07-28 (with its tasks extension) mirror the operand in Mcp-Name */
+    int gone;            /* has 2026-07-28 a method of that name no more */
 } mcp_method_t;
 
 /* The method of exactly that name, requests and notifications of clients, NULL for one that no revision knows. */

@@ -57,8 +57,7 @@ static int is_printable(value_t value)
     return 1;
 }
 
-/* Dates in this form sort as text. */
-static int is_modern_date(value_t value)
+static int is_date(value_t value)
 {
     if (!value.text || value.len != sizeof(MODERN) - 1) {
         return 0;
@@ -68,7 +67,13 @@ static int is_modern_date(value_t value)
             return 0;
         }
     }
-    return memcmp(value.text, MODERN, value.len) >= 0;
+    return 1;
+}
+
+/* Dates in this form sort as text. */
+static int is_modern_date(value_t value)
+{
+    return is_date(value) && memcmp(value.text, MODERN, value.len) >= 0;
 }
 
 /* Cuts the markers off; returns 0 when one is missing and the value is meant literally. */
@@ -120,7 +125,10 @@ static mcp_status_t version_check(const mcp_message_t *message, value_t version)
     if (!message->meta_version) {
         return MCP_OK;
     }
-    return is_modern_date(version) && equals(version, message->meta_version) ? MCP_OK : MCP_HEADER_MISMATCH;
+    /* What is no date at all is a version that only the server can refuse, with the list of those it has (ERA-5). */
+    return equals(version, message->meta_version) && (is_modern_date(version) || !is_date(version))
+               ? MCP_OK
+               : MCP_HEADER_MISMATCH;
 }
 
 /* Notifications: the revision leaves the headers undefined, SEP-2243 asks for them. Absent is fine, different is not. */

@@ -20,7 +20,8 @@ int mcp_mirror_is_modern(const char *version);
  * version header or it is 2025-03-26; MCP_HEADER_MISMATCH when one of its messages has a meta_version. Modern only: MCP_RPC_INVALID: a response
  * (TRN-16). MCP_RPC_PARAMS: a request with the modern header that lacks _meta, meta_version or clientCapabilities (RPC-12).
  * MCP_HEADER_MISMATCH: one side says modern and the other does not, or they differ (but the revision defines meta_version
- * for requests only: a notification may lack it); Mcp-Method different from method, with a comma, or with bytes outside
+ * for requests only: a notification may lack it; and a version that is no date, the same on both sides, is the server's to
+ * refuse, ERA-5); Mcp-Method different from method, with a comma, or with bytes outside
  * 0x20-0x7E and HTAB; for a mirrored method the same of Mcp-Name against message->object, where =?base64?…?= is strict
  * padded base64 of UTF-8 (HDR-6, HDR-7) and a comma is allowed only if the whole value equals the object; on a request,
  * either of the two missing. A Mcp-Name on another method is ignored (HDR-13). Surrounding blanks do not count (HDR-5).

@@ -5,18 +5,37 @@
 #define MARK "\xEF\xBB\xBF"
 #define MARK_LEN 3
 
+/* Takes one byte. Returns whether an event ends with it. */
+static int byte_take(mcp_sse_t *sse, char c)
+{
+    int ends;
+
+    if (c == '\n' && sse->after_cr) { /* of a line end that has been seen */
+        sse->after_cr = 0;
+        return sse->complete;
+    }
+    sse->after_cr = c == '\r';
+    sse->complete = 0;
+    if (c != '\r' && c != '\n') {
+        sse->comment = sse->in_line ? sse->comment : c == ':';
+        sse->in_line = 1;
+        return 0;
+    }
+    ends = !sse->in_line || (sse->comment && !sse->in_event);
+    sse->in_event = !ends && (sse->in_event || !sse->comment);
+    sse->in_line = 0;
+    sse->complete = ends;
+    return ends;
+}
+
 apr_size_t mcp_sse_scan(mcp_sse_t *sse, const char *data, apr_size_t len)
 {
     for (apr_size_t i = 0; i < len; i++) {
-        int ends_line = data[i] == '\r' || data[i] == '\n', empty = !sse->in_line;
-
-        if (data[i] == '\n' && sse->after_cr) {
-            sse->after_cr = 0;
-            continue;
-        }
-        sse->after_cr = data[i] == '\r';
-        sse->in_line = !ends_line;
-        if (ends_line && empty) {
+        if (byte_take(sse, data[i])) {
+            if (sse->after_cr && i + 1 < len && data[i + 1] == '\n') {
+                sse->after_cr = 0;
+                i++;
+            }
             return i + 1;
         }
     }

@@ -7,12 +7,16 @@
 /* Where in a stream one is; all zero at its begin. */
 typedef struct mcp_sse_t {
     int in_line;  /* the present line has bytes */
+    int comment;  /* and is a comment */
+    int in_event; /* the present event has lines that are none */
     int after_cr; /* a LF would belong to the line end before it */
+    int complete; /* nothing is pending but that LF */
 } mcp_sse_t;
 
 /* How many of the next len bytes of the stream belong to the present event, its blank line included; 0 when it does not end
- * within them. Lines end with LF, CR LF or a lone CR; the LF of a CR LF whose CR ended an event counts to the next event.
- * Call it again with what is left. */
+ * within them. A comment between events counts as one, so that keep-alives wait for nothing. Lines end with LF, CR LF or a
+ * lone CR; when the CR that ends an event is the last of the bytes and a LF comes later, that LF alone is returned like
+ * an event: clients wait for it. Call it again with what is left. */
 apr_size_t mcp_sse_scan(mcp_sse_t *sse, const char *data, apr_size_t len);
 
 typedef struct mcp_event_t {

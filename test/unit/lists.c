@@ -350,7 +350,7 @@ static void untouched(apr_pool_t *p)
         "1",
         "null",
         "\"tools\"",
-        "[1,\"result\",null,[]]",
+        "[1,\"result\",null,{}]",
         " \n{}\t",
     };
 
@@ -416,17 +416,18 @@ static void unreadable(apr_pool_t *p)
         "{\"result\":{\"prompts\":[],\"resources\":false}}",
         "{\"result\":{\"resourceTemplates\":\"\"}}",
     };
-    char *deep = apr_palloc(p, 2 * MCP_LIMIT_LIST_DEPTH + 3);
+    char *open = apr_pcalloc(p, MCP_LIMIT_LIST_DEPTH + 1), *close = apr_pcalloc(p, MCP_LIMIT_LIST_DEPTH + 1);
 
     for (int i = 0; i < SIZE(texts); i++) {
         STR_IS(filter(texts[i], "all", p), "unreadable", "B13 unreadable: %s", texts[i]);
     }
     STR_IS(filter_bytes("{}\0", 3, "all", 0, p), "unreadable", "1.4 a raw NUL");
-    memset(deep, '[', MCP_LIMIT_LIST_DEPTH + 1);
-    memset(deep + MCP_LIMIT_LIST_DEPTH + 1, ']', MCP_LIMIT_LIST_DEPTH + 1);
-    STR_IS(filter_bytes(deep, 2 * MCP_LIMIT_LIST_DEPTH + 2, "all", 0, p), "unreadable",
+    STR_IS(filter("[[{\"result\":{\"tools\":[" DEL "]}}]]", "", p), "unreadable", "B13 a batch within a batch");
+    memset(open, '[', MCP_LIMIT_LIST_DEPTH);
+    memset(close, ']', MCP_LIMIT_LIST_DEPTH);
+    STR_IS(filter(apr_psprintf(p, "{\"a\":%s%s}", open, close), "all", p), "unreadable",
            "B05 one container deeper than allowed");
-    STR_IS(filter_bytes(deep + 1, 2 * MCP_LIMIT_LIST_DEPTH, "all", 0, p), "same", "B05 as deep as allowed");
+    STR_IS(filter(apr_psprintf(p, "{\"a\":%s%s}", open + 1, close + 1), "all", p), "same", "B05 as deep as allowed");
     STR_IS(filter("{\"result\":{\"tools\":[{\"name\":\"add\",\"inputSchema\":[[[[[[[[[[[[]]]]]]]]]]]]}," DEL "]}}",
                   "read", p),
            "{\"result\":{\"tools\":[{\"name\":\"add\",\"inputSchema\":[[[[[[[[[[[[]]]]]]]]]]]]}]}}",

@@ -540,6 +540,35 @@ static void test_ceilings(apr_pool_t *p)
     OK(status_of(listen_of(0, MCP_LIMIT_LISTEN + 1, p), p) == MCP_RPC_PARAMS, "also in one list");
 }
 
+static void test_gone(apr_pool_t *p)
+{
+    static const char *const gone[] = { "resources/subscribe", "resources/unsubscribe", "tasks/result" };
+    static const char *const there[] = { "resources/read", "tools/call", "prompts/get", "tasks/get" };
+    const char *meta = "{\"_meta\":{" V ":\"2026-07-28\"," C ":{}}}";
+    mcp_status_t status;
+
+    for (unsigned i = 0; i < SIZE(gone); i++) {
+        const mcp_message_t *message = parse(&status, request(gone[i], meta, p), p);
+
+        OK(status == MCP_OK && operation(message, 0)->object_kind == MCP_OBJECT_NONE,
+           "CNF-2 2026-07-28 defines no operand: %s", gone[i]);
+        OK(status_of(request(gone[i], "{}", p), p) == MCP_RPC_PARAMS, "ACL-5 the revisions before do: %s", gone[i]);
+    }
+    for (unsigned i = 0; i < SIZE(there); i++) {
+        OK(status_of(request(there[i], meta, p), p) == MCP_RPC_PARAMS, "ACL-5 2026-07-28 does: %s", there[i]);
+    }
+    STR_IS(operation(parse(&status,
+                           request("resources/subscribe",
+                                   "{\"uri\":\"file:///a\",\"_meta\":{" V ":\"2026-07-28\"," C ":{}}}", p),
+                           p),
+                     0)
+               ->object,
+           "file:///a", "ACL-4 what is named is judged all the same");
+    OK(status_of(request("resources/subscribe", "{\"uri\":1,\"_meta\":{" V ":\"2026-07-28\"," C ":{}}}", p), p) ==
+           MCP_RPC_PARAMS,
+       "ACL-5 and has to be a string");
+}
+
 static void test_meta(apr_pool_t *p)
 {
     mcp_status_t status;
@@ -582,4 +611,5 @@ static void test(apr_pool_t *p)
     test_listen(p);
     test_ceilings(p);
     test_meta(p);
+    test_gone(p);
 }

@@ -8,39 +8,40 @@
 static void test_find(apr_pool_t *p)
 {
     static const mcp_method_t want[] = {
-        { "initialize", MCP_OPERAND_NONE, MCP_OBJECT_NONE, 0 },
-        { "ping", MCP_OPERAND_NONE, MCP_OBJECT_NONE, 0 },
-        { "server/discover", MCP_OPERAND_NONE, MCP_OBJECT_NONE, 0 },
-        { "tools/list", MCP_OPERAND_NONE, MCP_OBJECT_NONE, 0 },
-        { "tools/call", MCP_OPERAND_NAME, MCP_OBJECT_TOOL, 1 },
-        { "resources/list", MCP_OPERAND_NONE, MCP_OBJECT_NONE, 0 },
-        { "resources/templates/list", MCP_OPERAND_NONE, MCP_OBJECT_NONE, 0 },
-        { "resources/read", MCP_OPERAND_URI, MCP_OBJECT_RESOURCE, 1 },
-        { "resources/subscribe", MCP_OPERAND_URI, MCP_OBJECT_RESOURCE, 0 },
-        { "resources/unsubscribe", MCP_OPERAND_URI, MCP_OBJECT_RESOURCE, 0 },
-        { "prompts/list", MCP_OPERAND_NONE, MCP_OBJECT_NONE, 0 },
-        { "prompts/get", MCP_OPERAND_NAME, MCP_OBJECT_PROMPT, 1 },
-        { "completion/complete", MCP_OPERAND_REF, MCP_OBJECT_NONE, 0 },
-        { "logging/setLevel", MCP_OPERAND_NONE, MCP_OBJECT_NONE, 0 },
-        { "tasks/get", MCP_OPERAND_TASK, MCP_OBJECT_TASK, 1 },
-        { "tasks/result", MCP_OPERAND_TASK, MCP_OBJECT_TASK, 0 },
-        { "tasks/list", MCP_OPERAND_NONE, MCP_OBJECT_NONE, 0 },
-        { "tasks/cancel", MCP_OPERAND_TASK, MCP_OBJECT_TASK, 1 },
-        { "tasks/update", MCP_OPERAND_TASK, MCP_OBJECT_TASK, 1 },
-        { "subscriptions/listen", MCP_OPERAND_LISTEN, MCP_OBJECT_NONE, 0 },
-        { "notifications/initialized", MCP_OPERAND_NONE, MCP_OBJECT_NONE, 0 },
-        { "notifications/cancelled", MCP_OPERAND_NONE, MCP_OBJECT_NONE, 0 },
-        { "notifications/progress", MCP_OPERAND_NONE, MCP_OBJECT_NONE, 0 },
-        { "notifications/roots/list_changed", MCP_OPERAND_NONE, MCP_OBJECT_NONE, 0 },
-        { "notifications/tasks/status", MCP_OPERAND_TASK, MCP_OBJECT_TASK, 0 },
+        { "initialize", MCP_OPERAND_NONE, MCP_OBJECT_NONE, 0, 1 },
+        { "ping", MCP_OPERAND_NONE, MCP_OBJECT_NONE, 0, 1 },
+        { "server/discover", MCP_OPERAND_NONE, MCP_OBJECT_NONE, 0, 0 },
+        { "tools/list", MCP_OPERAND_NONE, MCP_OBJECT_NONE, 0, 0 },
+        { "tools/call", MCP_OPERAND_NAME, MCP_OBJECT_TOOL, 1, 0 },
+        { "resources/list", MCP_OPERAND_NONE, MCP_OBJECT_NONE, 0, 0 },
+        { "resources/templates/list", MCP_OPERAND_NONE, MCP_OBJECT_NONE, 0, 0 },
+        { "resources/read", MCP_OPERAND_URI, MCP_OBJECT_RESOURCE, 1, 0 },
+        { "resources/subscribe", MCP_OPERAND_URI, MCP_OBJECT_RESOURCE, 0, 1 },
+        { "resources/unsubscribe", MCP_OPERAND_URI, MCP_OBJECT_RESOURCE, 0, 1 },
+        { "prompts/list", MCP_OPERAND_NONE, MCP_OBJECT_NONE, 0, 0 },
+        { "prompts/get", MCP_OPERAND_NAME, MCP_OBJECT_PROMPT, 1, 0 },
+        { "completion/complete", MCP_OPERAND_REF, MCP_OBJECT_NONE, 0, 0 },
+        { "logging/setLevel", MCP_OPERAND_NONE, MCP_OBJECT_NONE, 0, 1 },
+        { "tasks/get", MCP_OPERAND_TASK, MCP_OBJECT_TASK, 1, 0 },
+        { "tasks/result", MCP_OPERAND_TASK, MCP_OBJECT_TASK, 0, 1 },
+        { "tasks/list", MCP_OPERAND_NONE, MCP_OBJECT_NONE, 0, 1 },
+        { "tasks/cancel", MCP_OPERAND_TASK, MCP_OBJECT_TASK, 1, 0 },
+        { "tasks/update", MCP_OPERAND_TASK, MCP_OBJECT_TASK, 1, 0 },
+        { "subscriptions/listen", MCP_OPERAND_LISTEN, MCP_OBJECT_NONE, 0, 0 },
+        { "notifications/initialized", MCP_OPERAND_NONE, MCP_OBJECT_NONE, 0, 1 },
+        { "notifications/cancelled", MCP_OPERAND_NONE, MCP_OBJECT_NONE, 0, 0 },
+        { "notifications/progress", MCP_OPERAND_NONE, MCP_OBJECT_NONE, 0, 0 },
+        { "notifications/roots/list_changed", MCP_OPERAND_NONE, MCP_OBJECT_NONE, 0, 1 },
+        { "notifications/tasks/status", MCP_OPERAND_TASK, MCP_OBJECT_TASK, 0, 1 },
     };
 
     for (unsigned i = 0; i < sizeof(want) / sizeof(*want); i++) {
         const mcp_method_t *got = mcp_method_find(want[i].name);
 
         STR_IS(got ? got->name : NULL, want[i].name, "requirements 2.1, 2.2: %s is known", want[i].name);
-        OK(got && got->operand == want[i].operand && got->object == want[i].object && got->mirrored == want[i].mirrored,
-           "with its operand, object and mirror: %s", want[i].name);
+        OK(got && got->operand == want[i].operand && got->object == want[i].object &&
+               got->mirrored == want[i].mirrored && got->gone == want[i].gone,
+           "with its operand, object, mirror and end: %s", want[i].name);
     }
 }
 

@@ -76,6 +76,7 @@ static void test_era(apr_pool_t *p)
     const char *body = call("a", p);
     const char *later = "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\",\"params\":{" META("2099-01-01") "}}";
     const char *bare = "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\"}";
+    const char *strange = "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\",\"params\":{" META("v999.0.0") "}}";
     const char *old = "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\",\"params\":{" META("2025-11-25") "}}";
 
     OK(check(body, NOW, "tools/call", "a", p) == MCP_OK, "a modern call whose headers agree");
@@ -85,6 +86,15 @@ static void test_era(apr_pool_t *p)
     OK(check(body, "2026-07-29", "tools/call", "a", p) == MCP_HEADER_MISMATCH, "ERA-2 two modern revisions");
     OK(check(body, "2026-07-28, 2026-07-28", "tools/call", "a", p) == MCP_HEADER_MISMATCH, "HDR-9 two equal lines");
     OK(check(later, "2099-01-01", "ping", NULL, p) == MCP_OK, "ERA-5 a revision to come is the backend's matter");
+    OK(check(strange, "v999.0.0", "ping", NULL, p) == MCP_OK,
+       "ERA-5 a version that is no date too, if both sides say it");
+    OK(check(strange, "v999.0.1", "ping", NULL, p) == MCP_HEADER_MISMATCH &&
+           check(strange, NULL, "ping", NULL, p) == MCP_HEADER_MISMATCH &&
+           check(strange, NOW, "ping", NULL, p) == MCP_HEADER_MISMATCH,
+       "ERA-2 but not one of them");
+    OK(check(strange, "v999.0.0", "pong", NULL, p) == MCP_HEADER_MISMATCH &&
+           check(strange, "v999.0.0", NULL, NULL, p) == MCP_HEADER_MISMATCH,
+       "HDR-1 and its headers are compared");
     OK(check(old, "2025-11-25", "ping", NULL, p) == MCP_HEADER_MISMATCH, "ERA-2 _meta with a legacy revision");
     OK(check(old, NOW, "ping", NULL, p) == MCP_HEADER_MISMATCH, "ERA-2 the same under a modern header");
     OK(check(bare, NOW, "ping", NULL, p) == MCP_RPC_PARAMS, "RPC-12 modern header, no _meta");
