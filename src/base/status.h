@@ -65,7 +65,7 @@ enum { MCP_LOG_ERR = 3, MCP_LOG_WARNING = 4, MCP_LOG_NOTICE = 5, MCP_LOG_INFO = 
     X(JSON_VALUES, "json-values", 400, "invalid_request", -32600, INFO, "MCP0611", "The body has too many values") \
     X(RPC_INVALID, "rpc-invalid", 400, "invalid_request", -32600, INFO, "MCP0607", \
       "The body is not a JSON-RPC 2.0 message") \
-    X(RPC_BATCH, "rpc-batch", 400, "invalid_request", -32600, INFO, "MCP0608", "Batches are not allowed") \
+    X(RPC_BATCH, "rpc-batch", 400, "invalid_request", -32600, INFO, "MCP0608", "The batch is not allowed") \
     X(RPC_PARAMS, "rpc-params", 400, "invalid_request", -32602, INFO, "MCP0609", "The parameters are not valid") \
     X(HEADER_MISMATCH, "header-mismatch", 400, "invalid_request", -32020, INFO, "MCP0610", \
       "The headers do not match the body") \

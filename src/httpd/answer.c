@@ -195,14 +195,13 @@ static const char *body_make(request_rec *r, const mcp_request_t *request, mcp_s
 static void refusal_log(request_rec *r, const mcp_request_t *request, const mcp_status_info_t *info)
 {
     const mcp_grant_t *grant = request->grant;
-    const mcp_message_t *message = request->message;
 
 #define ITEM(value) ((value) ? (value) : "-") /* httpd escapes control bytes in the line */
     ap_log_rerror(APLOG_MARK, info->log_level, 0, r,
                   "%s: %s: %s %s request_id=%s iss=%s client=%s sub=%s method=%s object=%s%s%s", info->id, info->slug,
                   ITEM(r->method), ITEM(r->uri), request->id, ITEM(grant ? grant->iss : NULL),
                   ITEM(grant ? grant->client : NULL), ITEM(grant ? grant->sub : NULL),
-                  ITEM(message ? message->method : NULL), ITEM(message ? message->object : NULL),
+                  ITEM(mcp_request_method(request)), ITEM(mcp_request_object(request)),
                   request->location->error ? ": " : "", request->location->error ? request->location->error : "");
 #undef ITEM
 }

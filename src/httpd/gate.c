@@ -21,6 +21,19 @@ static ap_filter_rec_t *edge_handle, *begin_handle;
 
 /* --- judging ---------------------------------------------------------------------------------------------------- */
 
+/* The first one that would be refused if it stood alone. */
+static const mcp_operation_t *refused_find(const mcp_request_t *request, const mcp_operation_t *operations, int count,
+                                           apr_pool_t *p)
+{
+    int i = 0;
+
+    while (i < count - 1 && mcp_acl_check(NULL, request->location->policy.acl, &request->grant->acl_values,
+                                          &operations[i], 1, p) == MCP_OK) {
+        i++;
+    }
+    return &operations[i];
+}
+
 static mcp_status_t rules_check(request_rec *r, mcp_request_t *request, const mcp_operation_t *operations, int count)
 {
     const mcp_location_t *location = request->location;
@@ -31,6 +44,9 @@ static mcp_status_t rules_check(request_rec *r, mcp_request_t *request, const mc
     }
     status =
         mcp_acl_check(&request->needed, location->policy.acl, &request->grant->acl_values, operations, count, r->pool);
+    if (status != MCP_OK) {
+        request->refused = refused_find(request, operations, count, r->pool);
+    }
     if (status == MCP_ACL_SCOPE && !location->acl_reads_scope) {
         status = MCP_ACL_DENIED; /* a role cannot be asked for */
     }
@@ -39,8 +55,8 @@ static mcp_status_t rules_check(request_rec *r, mcp_request_t *request, const mc
         ap_log_rerror(APLOG_MARK, APLOG_NOTICE, 0, r,
                       "MCP0406: shadow-deny: %s request_id=%s client=%s method=%s object=%s",
                       mcp_status_info(status)->slug, request->id, request->grant->client ? request->grant->client : "-",
-                      request->message && request->message->method ? request->message->method : r->method,
-                      request->message && request->message->object ? request->message->object : "-");
+                      mcp_request_method(request) ? mcp_request_method(request) : r->method,
+                      mcp_request_object(request) ? mcp_request_object(request) : "-");
         return MCP_OK;
     }
     return status;
@@ -125,6 +141,7 @@ static int inspect(request_rec *r, mcp_request_t *request)
         mcp_listing_begin(r, request);
     }
     request->message = NULL;
+    request->refused = NULL;
     apr_pool_destroy(scratch);
     return answer;
 }

@@ -31,9 +31,12 @@ typedef struct listing_t {
     const char *accept;  /* Accept-Encoding of the client */
     int begun;           /* form is known */
     form_t form;
+    int broken;     /* the client gets no more of the answer */
+    int complained; /* an event could not be read: that was said, and answered where there was a request to answer */
     mcp_sse_t place;
-    apr_pool_t *scratch; /* cleared per event: a stream may live for days */
-    char *held;          /* malloc'ed: an incomplete event or document */
+    apr_pool_t *scratch;     /* cleared per event: a stream may live for days */
+    apr_bucket_brigade *out; /* what goes on; always the same one, for the same reason */
+    char *held;              /* malloc'ed: an incomplete event or document */
     apr_size_t held_len, held_size;
 } listing_t;
 
@@ -54,6 +57,9 @@ static int held_add(listing_t *listing, const char *data, apr_size_t len)
     apr_size_t size = listing->held_size ? listing->held_size : 8192;
     char *larger;
 
+    if (!len) {
+        return 1;
+    }
     if (len > MCP_LIMIT_LIST - listing->held_len) {
         return 0;
     }
@@ -84,25 +90,26 @@ static void held_clear(listing_t *listing)
 
 /* --- judging the answer's form ---------------------------------------------------------------------------------- */
 
-static int is_type(const request_rec *r, const char *type)
+/* Is there an encoding among the fields of that name? They may be several. */
+static int encoding_note(void *found, const char *name, const char *value)
 {
-    apr_size_t len = strlen(type);
-
-    return r->content_type && !ap_cstr_casecmpn(r->content_type, type, len) && strchr("; \t", r->content_type[len]);
+    *(int *)found |= *value && ap_cstr_casecmp(value, "identity");
+    return 1;
 }
 
 static int is_encoded(const request_rec *r)
 {
-    const char *encoding = apr_table_get(r->headers_out, "Content-Encoding");
+    int found = r->content_encoding && ap_cstr_casecmp(r->content_encoding, "identity");
 
-    encoding = encoding ? encoding : apr_table_get(r->err_headers_out, "Content-Encoding");
-    encoding = encoding ? encoding : r->content_encoding;
-    return encoding && *encoding && ap_cstr_casecmp(encoding, "identity");
+    apr_table_do(encoding_note, &found, r->headers_out, "Content-Encoding", NULL);
+    apr_table_do(encoding_note, &found, r->err_headers_out, "Content-Encoding", NULL);
+    return found;
 }
 
 static form_t form_of(const request_rec *r)
 {
-    int json = is_type(r, "application/json"), events = is_type(r, "text/event-stream");
+    int json = mcp_request_answered_with(r, "application/json"),
+        events = mcp_request_answered_with(r, "text/event-stream");
 
     if (r->header_only || r->status == HTTP_NO_CONTENT || r->status == HTTP_NOT_MODIFIED) {
         return AS_IT_IS;
@@ -142,34 +149,40 @@ static void answer_begin(listing_t *listing, request_rec *r)
 
 /* --- filtering -------------------------------------------------------------------------------------------------- */
 
-/* The answer cannot be passed on. Before its header was sent 502 takes its place; else httpd breaks it off, so that the client
- * does not take it for complete. */
-static apr_status_t refuse(listing_t *listing, ap_filter_t *f, apr_bucket_brigade *out)
+/* The answer cannot be passed on. Before its header was sent 502 takes its place; else it is broken off, so that the client does
+ * not take it for complete, and nothing of the rest may follow. */
+static apr_status_t refuse(listing_t *listing, ap_filter_t *f)
 {
     request_rec *r = f->r;
     mcp_request_t *request = listing->request;
+    apr_status_t rv;
 
-    ap_remove_output_filter(f);
+    listing->broken = 1;
     request->status = MCP_LIST_UNREADABLE;
     request->message = &listing->asked;
     mcp_answer(r, request);
     request->message = NULL;
-    apr_brigade_cleanup(out);
-    APR_BRIGADE_INSERT_TAIL(out, ap_bucket_error_create(HTTP_BAD_GATEWAY, NULL, r->pool, f->c->bucket_alloc));
-    APR_BRIGADE_INSERT_TAIL(out, apr_bucket_eos_create(f->c->bucket_alloc));
-    return ap_pass_brigade(f->next, out);
+    apr_brigade_cleanup(listing->out);
+    APR_BRIGADE_INSERT_TAIL(listing->out, ap_bucket_error_create(HTTP_BAD_GATEWAY, NULL, r->pool, f->c->bucket_alloc));
+    APR_BRIGADE_INSERT_TAIL(listing->out, apr_bucket_eos_create(f->c->bucket_alloc));
+    rv = ap_pass_brigade(f->next, listing->out);
+    return rv == APR_SUCCESS ? APR_ECONNABORTED : rv; /* the backend's part ends here */
 }
 
-/* In place of an event that cannot be read: the answer to the request it must have been, or nothing. */
+/* In place of an event that cannot be read: the answer to the request it must have been, once, or nothing. */
 static const char *event_substitute(apr_size_t *plen, listing_t *listing, request_rec *r, const char *text,
                                     apr_size_t len)
 {
     const char *error;
+    int first = !listing->complained;
 
-    ap_log_rerror(APLOG_MARK, APLOG_WARNING, 0, r,
-                  "MCP0613: event-unreadable: an event of the backend cannot be filtered, request_id=%s",
-                  listing->request->id);
-    if (!listing->asked.id) {
+    if (first) {
+        listing->complained = 1;
+        ap_log_rerror(APLOG_MARK, APLOG_WARNING, 0, r,
+                      "MCP0613: event-unreadable: an event of the backend cannot be filtered, request_id=%s",
+                      listing->request->id);
+    }
+    if (!first || !listing->asked.id) {
         *plen = 0;
         return "";
     }
@@ -189,13 +202,12 @@ static const char *event_filter(apr_size_t *plen, listing_t *listing, request_re
 
     *plen = len;
     mcp_event_read(&event, text, len, listing->scratch);
-    if (!event.data || !event.len) {
+    if (!event.data || !memchr(event.data, '{', event.len)) { /* no object in it, so no list */
         return text;
     }
     status = mcp_lists_filter(&filtered, &filtered_len, event.data, event.len, &listing->viewer, listing->scratch);
     if (status != MCP_OK) {
-        /* Events of other types are no messages, such as the endpoint of the first transport. */
-        return event.message ? event_substitute(plen, listing, r, text, len) : text;
+        return event_substitute(plen, listing, r, text, len);
     }
     if (filtered == event.data) {
         return text;
@@ -204,7 +216,7 @@ static const char *event_filter(apr_size_t *plen, listing_t *listing, request_re
 }
 
 /* Returns 0 when an event is too long. */
-static int events_take(listing_t *listing, ap_filter_t *f, apr_bucket_brigade *out, const char *data, apr_size_t len)
+static int events_take(listing_t *listing, ap_filter_t *f, const char *data, apr_size_t len)
 {
     apr_size_t taken, event_len;
 
@@ -220,7 +232,7 @@ static int events_take(listing_t *listing, ap_filter_t *f, apr_bucket_brigade *o
             event_len = listing->held_len;
         }
         event = event_filter(&event_len, listing, f->r, event, event_len);
-        apr_brigade_write(out, NULL, NULL, event, event_len);
+        apr_brigade_write(listing->out, NULL, NULL, event, event_len);
         held_clear(listing);
         data += taken;
         len -= taken;
@@ -228,7 +240,7 @@ static int events_take(listing_t *listing, ap_filter_t *f, apr_bucket_brigade *o
     return held_add(listing, data, len);
 }
 
-static int document_end(listing_t *listing, apr_bucket_brigade *out)
+static int document_end(listing_t *listing)
 {
     const char *filtered;
     apr_size_t len;
@@ -238,52 +250,51 @@ static int document_end(listing_t *listing, apr_bucket_brigade *out)
             MCP_OK) {
             return 0;
         }
-        apr_brigade_write(out, NULL, NULL, filtered, len);
+        apr_brigade_write(listing->out, NULL, NULL, filtered, len);
         held_clear(listing);
     }
     return 1;
 }
 
-static int data_take(listing_t *listing, ap_filter_t *f, apr_bucket_brigade *out, const char *data, apr_size_t len)
+static int data_take(listing_t *listing, ap_filter_t *f, const char *data, apr_size_t len)
 {
     switch (listing->form) {
     case AS_JSON:
         return held_add(listing, data, len);
     case AS_EVENTS:
-        return events_take(listing, f, out, data, len);
+        return events_take(listing, f, data, len);
     default:
         return !len;
     }
 }
 
 /* Takes one bucket. Returns 0 when the answer cannot be passed on. */
-static int bucket_take(listing_t *listing, ap_filter_t *f, apr_bucket_brigade *out, apr_bucket *e)
+static int bucket_take(listing_t *listing, ap_filter_t *f, apr_bucket *e)
 {
     const char *data;
     apr_size_t len;
     int good = 1;
 
     if (!APR_BUCKET_IS_METADATA(e)) {
-        good = apr_bucket_read(e, &data, &len, APR_BLOCK_READ) == APR_SUCCESS && data_take(listing, f, out, data, len);
+        good = apr_bucket_read(e, &data, &len, APR_BLOCK_READ) == APR_SUCCESS && data_take(listing, f, data, len);
         apr_bucket_delete(e);
         return good;
     }
     if (APR_BUCKET_IS_EOS(e) && listing->form == AS_JSON) {
-        good = document_end(listing, out);
+        good = document_end(listing);
     }
     if (APR_BUCKET_IS_FLUSH(e) && listing->form != AS_EVENTS) {
         apr_bucket_delete(e); /* it would send the header, before it is known that the body is good */
         return good;
     }
     APR_BUCKET_REMOVE(e);
-    APR_BRIGADE_INSERT_TAIL(out, e);
+    APR_BRIGADE_INSERT_TAIL(listing->out, e);
     return good;
 }
 
 static apr_status_t listing_filter(ap_filter_t *f, apr_bucket_brigade *bb)
 {
     listing_t *listing = f->ctx;
-    apr_bucket_brigade *out;
     apr_status_t rv = APR_SUCCESS;
 
     if (!listing->begun) {
@@ -293,18 +304,23 @@ static apr_status_t listing_filter(ap_filter_t *f, apr_bucket_brigade *bb)
         ap_remove_output_filter(f);
         return ap_pass_brigade(f->next, bb);
     }
-    out = apr_brigade_create(f->r->pool, f->c->bucket_alloc);
+    if (listing->broken) {
+        apr_brigade_cleanup(bb);
+        return APR_ECONNABORTED;
+    }
+    if (!listing->out) {
+        listing->out = apr_brigade_create(f->r->pool, f->c->bucket_alloc);
+    }
     while (!APR_BRIGADE_EMPTY(bb)) {
-        if (!bucket_take(listing, f, out, APR_BRIGADE_FIRST(bb))) {
+        if (!bucket_take(listing, f, APR_BRIGADE_FIRST(bb))) {
             apr_brigade_cleanup(bb);
-            rv = refuse(listing, f, out);
-            break;
+            return refuse(listing, f);
         }
     }
-    if (rv == APR_SUCCESS && !APR_BRIGADE_EMPTY(out)) {
-        rv = ap_pass_brigade(f->next, out);
+    if (!APR_BRIGADE_EMPTY(listing->out)) {
+        rv = ap_pass_brigade(f->next, listing->out);
+        apr_brigade_cleanup(listing->out);
     }
-    apr_brigade_destroy(out); /* else one brigade per piece stays in r->pool for the life of the stream */
     return rv;
 }
 

@@ -47,11 +47,38 @@ mcp_request_t *mcp_request_create(request_rec *r, const mcp_location_t *location
     return request;
 }
 
+int mcp_request_answered_with(const request_rec *r, const char *type)
+{
+    apr_size_t len = strlen(type);
+
+    return r->content_type && !ap_cstr_casecmpn(r->content_type, type, len) && strchr("; \t", r->content_type[len]);
+}
+
 static void export(request_rec *r, const char *name, const char *value)
 {
     if (value && *value) {
         apr_table_setn(r->subprocess_env, name, ap_escape_logitem(r->pool, value));
     }
+}
+
+const char *mcp_request_method(const mcp_request_t *request)
+{
+    const mcp_message_t *message = request->message;
+
+    if (message && message->kind == MCP_MESSAGE_BATCH && request->refused && request->refused->method) {
+        return request->refused->method;
+    }
+    return message ? message->method : NULL;
+}
+
+const char *mcp_request_object(const mcp_request_t *request)
+{
+    const mcp_message_t *message = request->message;
+
+    if (message && !message->object && request->refused) {
+        return request->refused->object;
+    }
+    return message ? message->object : NULL;
 }
 
 void mcp_request_export_grant(request_rec *r, const mcp_request_t *request)
@@ -70,10 +97,8 @@ void mcp_request_export_grant(request_rec *r, const mcp_request_t *request)
 
 void mcp_request_export_verdict(request_rec *r, const mcp_request_t *request)
 {
-    if (request->message) {
-        export(r, "MCP_OAUTH_METHOD", request->message->method);
-        export(r, "MCP_OAUTH_NAME", request->message->object);
-    }
+    export(r, "MCP_OAUTH_METHOD", mcp_request_method(request));
+    export(r, "MCP_OAUTH_NAME", mcp_request_object(request));
     apr_table_setn(r->subprocess_env, "MCP_OAUTH_DECISION",
                    request->status != MCP_OK && request->status != MCP_PREFLIGHT ? "deny"
                    : request->shadow                                             ? "shadow-deny"

@@ -10,6 +10,7 @@ typedef struct mcp_request_t {
     mcp_status_t status;              /* verdict of the access checker, later of the gate */
     const mcp_grant_t *grant;         /* whose request it is, once the token is good */
     const apr_array_header_t *needed; /* values the rules name for what was refused, or NULL */
+    const mcp_operation_t *refused;   /* the first operation that the rules refused, while message is there */
     const mcp_message_t *message;     /* while the gate judges the body or makes the answer, else NULL */
     struct mcp_body_t *body;          /* what was read, until the answer begins; NULL: nothing */
     int crowded;                      /* too many wait for keys already: come back soon */
@@ -32,11 +33,19 @@ mcp_request_t *mcp_request_of(const request_rec *r);
  * looking back ends where a policy differs. NULL: judge now. */
 mcp_request_t *mcp_request_inherited(request_rec *r, const mcp_location_t *location);
 
+/* Is the answer to r of that media type, whatever its parameters? type in lower case. */
+int mcp_request_answered_with(const request_rec *r, const char *type);
+
 /* New state for r. */
 mcp_request_t *mcp_request_create(request_rec *r, const mcp_location_t *location);
 
 /* Once per child: what makes its request ids differ from others'. */
 void mcp_request_start(void);
+
+/* What a log line about the judged message names: of a batch and of a list of entries the part that was refused, if any was. NULL
+ * for nothing. */
+const char *mcp_request_method(const mcp_request_t *request);
+const char *mcp_request_object(const mcp_request_t *request);
 
 /* Environment for logs and expressions (design section 3.4): once the token is known, and once the verdict is. */
 void mcp_request_export_grant(request_rec *r, const mcp_request_t *request);

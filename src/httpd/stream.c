@@ -20,7 +20,7 @@ APLOG_USE_MODULE(mcp_oauth);
 #endif
 
 /* HTTP/2 has no socket per request: how often to look whether the stream was reset. */
-#define LOOK_AGAIN apr_time_from_msec(250)
+#define LOOK_AGAIN apr_time_from_msec(500)
 
 static ap_filter_rec_t *begin_handle, *watch_handle;
 
@@ -28,6 +28,7 @@ typedef struct watch_t {
     request_rec *r; /* of the client */
     const mcp_request_t *request;
     apr_time_t until; /* wall clock; 0: no end */
+    int interim;      /* the lines of an interim answer are being read */
     int drained;      /* the backend had nothing when it was last asked */
 } watch_t;
 
@@ -35,7 +36,7 @@ typedef enum { WAITED_READABLE, WAITED_LEFT, WAITED_EXPIRED, WAITED_TIMEOUT } wa
 
 static int is_event_stream(const request_rec *r)
 {
-    return r->status == HTTP_OK && r->content_type && !ap_cstr_casecmpn(r->content_type, "text/event-stream", 17);
+    return r->status == HTTP_OK && mcp_request_answered_with(r, "text/event-stream");
 }
 
 static int client_fd(const request_rec *r)
@@ -182,21 +183,39 @@ static apr_status_t stream_read(watch_t *watch, ap_filter_t *f, apr_bucket_briga
     }
 }
 
-/* Once, before the first line of the answer; the header is read past the filters of the body. */
+/* Is it a status line of that class (0: any)? */
+static int is_status(apr_bucket_brigade *bb, char class)
+{
+    char line[10];
+    apr_size_t len = sizeof(line);
+
+    return apr_brigade_flatten(bb, line, &len) == APR_SUCCESS && len == sizeof(line) && !memcmp(line, "HTTP/", 5) &&
+           line[8] == ' ' && (!class || line[9] == class);
+}
+
+/* Before the lines that begin the answer; the header is read past the filters of the body. */
 static apr_status_t begin_filter(ap_filter_t *f, apr_bucket_brigade *bb, ap_input_mode_t mode, apr_read_type_e block,
                                  apr_off_t readbytes)
 {
+    watch_t *watch = f->ctx;
     apr_socket_t *backend = ap_get_conn_socket(f->c);
-    ap_filter_t *next = f->next;
     apr_interval_time_t timeout;
-    apr_status_t rv = APR_SUCCESS;
+    apr_status_t rv;
 
-    if (mode == AP_MODE_GETLINE && block == APR_BLOCK_READ && backend &&
-        apr_socket_timeout_get(backend, &timeout) == APR_SUCCESS) {
-        rv = begin_await(f->ctx, f, backend, timeout);
+    if (mode != AP_MODE_GETLINE || block != APR_BLOCK_READ || !backend ||
+        apr_socket_timeout_get(backend, &timeout) != APR_SUCCESS) {
+        return ap_get_brigade(f->next, bb, mode, block, readbytes);
     }
-    ap_remove_input_filter(f);
-    return rv == APR_SUCCESS ? ap_get_brigade(next, bb, mode, block, readbytes) : rv;
+    if ((rv = begin_await(watch, f, backend, timeout)) != APR_SUCCESS ||
+        (rv = ap_get_brigade(f->next, bb, mode, block, readbytes)) != APR_SUCCESS) {
+        return rv;
+    }
+    /* After an interim answer (RFC 9110 section 15.2) another one follows. Its lines are few, so each is waited for. */
+    watch->interim = is_status(bb, '1') || (watch->interim && !is_status(bb, 0));
+    if (!watch->interim) {
+        ap_remove_input_filter(f);
+    }
+    return APR_SUCCESS;
 }
 
 static apr_status_t watch_filter(ap_filter_t *f, apr_bucket_brigade *bb, ap_input_mode_t mode, apr_read_type_e block,

@@ -266,7 +266,7 @@ static mcp_status_t result_edit(filter_t *filter, mcp_span_t result)
     mcp_jsonwalk_t walk;
     int judged;
 
-    if (!members_find(values, result, list_names, LISTS, filter->scratch)) {
+    if (*result.text == '[' || !members_find(values, result, list_names, LISTS, filter->scratch)) {
         return MCP_LIST_UNREADABLE;
     }
     judged = is_discovered(filter, result);

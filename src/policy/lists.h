@@ -24,7 +24,7 @@ typedef struct mcp_viewer_t {
  * also when nothing was cut (other tokens see other lists). All other bytes stay as they are.
  * MCP_OK: *pout is the new text in p, or data itself when nothing changed. MCP_LIST_UNREADABLE: data is no JSON (max depth
  * MCP_LIMIT_LIST_DEPTH), or a member that is judged stands twice or as a case variant (mcp_json_is_variant): result and the
- * lists, or a key beside them is none that the gate would read (mcp_jsontext_key), or a list is neither an array nor null;
+ * lists, or a key beside them is none that the gate would read (mcp_jsontext_key), or a list is neither an array nor null, or a result, or a message of a batch, is an array;
  * *pout is NULL then. An element with two names, a variant of the name, such a key, or a name over MCP_LIMIT_NAME is cut
  * out. */
 mcp_status_t mcp_lists_filter(const char **pout, apr_size_t *plen, const char *data, apr_size_t len,

@@ -351,11 +351,13 @@ static int may_follow(const mcp_message_t *first, const mcp_message_t *message)
 static const char *methods_join(const apr_array_header_t *messages, apr_pool_t *p)
 {
     apr_array_header_t *methods = apr_array_make(p, messages->nelts, sizeof(const char *));
+    apr_size_t len = 0;
 
-    for (int i = 0; i < messages->nelts; i++) {
+    for (int i = 0; i < messages->nelts && len <= MCP_LIMIT_NAME; i++) {
         const char *method = APR_ARRAY_IDX(messages, i, const mcp_message_t *)->method;
 
         APR_ARRAY_PUSH(methods, const char *) = method ? method : "response";
+        len += method ? strlen(method) : 0;
     }
     return apr_array_pstrcat(p, methods, ',');
 }

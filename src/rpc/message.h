@@ -20,8 +20,9 @@ typedef enum {
 
 typedef struct mcp_message_t {
     mcp_message_kind_t kind;
-    const char *id;     /* JSON text of a valid id exactly as it was sent, NULL when there is none */
-    const char *method; /* decoded, NULL for a response; of a batch: those of its messages, with commas between */
+    const char *id; /* JSON text of a valid id exactly as it was sent, NULL when there is none */
+    const char *
+        method; /* decoded, NULL for a response; of a batch: those of its messages, with commas between, as far as they are not too long */
     const mcp_method_t *known;      /* NULL for a method that no revision knows */
     const char *object;             /* the one object it names, NULL for none; for log and Mcp-Name */
     int has_meta;                   /* params._meta is an object */

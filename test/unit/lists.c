@@ -339,7 +339,6 @@ static void untouched(apr_pool_t *p)
         "{\"method\":\"notifications/x\",\"params\":{\"tools\":[" DEL "],\"result\":{\"tools\":[" DEL "]}}}",
         "{\"id\":1,\"method\":\"sampling/createMessage\",\"params\":{\"tools\":[" DEL "]}}",
         "{\"tools\":[" DEL "]}",
-        "{\"result\":[{\"tools\":[" DEL "]}]}",
         "{\"result\":null}",
         "{\"result\":\"tools\"}",
         "{\"result\":{}}",
@@ -422,6 +421,7 @@ static void unreadable(apr_pool_t *p)
         STR_IS(filter(texts[i], "all", p), "unreadable", "B13 unreadable: %s", texts[i]);
     }
     STR_IS(filter_bytes("{}\0", 3, "all", 0, p), "unreadable", "1.4 a raw NUL");
+    STR_IS(filter("{\"result\":[{\"tools\":[" DEL "]}]}", "", p), "unreadable", "B13 a result that is no object");
     STR_IS(filter("[[{\"result\":{\"tools\":[" DEL "]}}]]", "", p), "unreadable", "B13 a batch within a batch");
     memset(open, '[', MCP_LIMIT_LIST_DEPTH);
     memset(close, ']', MCP_LIMIT_LIST_DEPTH);
