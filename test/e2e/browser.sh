@@ -15,6 +15,7 @@ set -uo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 source=$(cd "$here/../.." && pwd)
 . "$source/conf/quickstart/setup.sh"
+. "$here/common.sh"
 
 DEADLINE=90 # seconds for one page
 
@@ -28,17 +29,9 @@ while [ $# -gt 0 ]; do
     esac
     shift || die "an argument is missing; browser.sh --help tells which"
 done
-[ -n "$MODULE" ] || die "--module is missing; browser.sh --help tells more"
-[ -f "$MODULE" ] || die "--module: there is no file $MODULE"
-MODULE=$(readlink -e "$MODULE")
+module_check
 case $only in '' | listed | loopback | own | foreign | rebound) ;; *) die "--only: there is no page $only" ;; esac
 
-passed=0 failed=0
-
-verdict() { # verdict ok|FAIL TEXT
-    if [ "$1" = ok ]; then passed=$((passed + 1)); else failed=$((failed + 1)); fi
-    printf '%-4s %s\n' "$1" "$2"
-}
 # expect TEXT SEEN CONDITION...   the condition is a command
 expect() {
     local text=$1 seen=$2
@@ -105,24 +98,12 @@ prepare() {
     need pkg-config has_command pkg-config
     need libjansson-dev has_header jansson.h
     need libssl-dev has_header openssl/evp.h
-    need apache2-bin has_command /usr/sbin/apache2
-    need apache2-dev has_command apxs
-    need curl has_command curl
-    need python3 has_command python3
-    need python3-venv find_python
-    need_node
+    need_gateway
     need_browser
     install_missing
 
-    umask 022
-    cache=${MCP_E2E_DIR:-$source/build/e2e}
-    mkdir -p "$cache" || die "cannot create $cache"
-    cache=$(cd "$cache" && pwd)
-    dir=$cache/run-browser
-    rm -rf "$dir"
-    mkdir -p "$dir/run" "$dir/public" "$dir/htdocs"
-    mkdir -p -m 0700 "$dir/tokens" "$dir/profile" "$dir/pages"
-    check_reachable "$dir" MCP_E2E_DIR
+    make_directories run-browser
+    mkdir -p -m 0700 "$dir/profile" "$dir/pages"
     node_environment "$cache/node" "$here/package.json"
     # Node finds packages beside the script; the source tree holds none.
     cp "$here/server.mjs" "$cache/node/"
@@ -156,22 +137,19 @@ make_tokens() {
         "$gateway" "$p_backend" "$issuer" "${list:1}" >"$dir/pages/config.json"
 }
 
-start_servers() {
-    local httpd
+start_all() {
     start "$dir/sdk.log" env WITNESS="$dir/sdk.seen" "$NODE" --import "$here/browser/witness.mjs" "$cache/node/server.mjs" "$p_sdk"
     wait_for_port "$p_sdk" "$child" "$dir/sdk.log" "the MCP server"
     start "$dir/backend.log" env WITNESS="$dir/backend.seen" "$NODE" --import "$here/browser/witness.mjs" "$here/browser/backend.mjs" "$p_backend"
     wait_for_port "$p_backend" "$child" "$dir/backend.log" "the backend"
     start "$dir/pages.log" "$NODE" "$here/browser/pages.mjs" "$dir/pages" "$p_pages" "$p_near"
     wait_for_port "$p_near" "$child" "$dir/pages.log" "the server of the pages"
-    httpd=$(httpd_program)
     fill "$here/browser/gateway.conf.in" DIR "$dir" PORT "$p_gateway" ISSUER "$issuer" MODULE "$MODULE" USER "$(httpd_user)" \
         SDK "$p_sdk" BACKEND "$p_backend" PAGES "$p_pages" CLOSED "$p_closed" \
-        LOADMODULES "$(load_lines "$httpd" mpm_event watchdog authn_core authz_core unixd log_config headers proxy proxy_http reqtimeout socache_shmcb)" \
+        LOADMODULES "$(load_lines "$(httpd_program)" mpm_event watchdog authn_core authz_core unixd log_config headers proxy proxy_http reqtimeout socache_shmcb)" \
         >"$dir/httpd.conf"
-    start "$dir/httpd.out" "$httpd" -f "$dir/httpd.conf" -DFOREGROUND
+    start_httpd "$p_gateway"
     httpd_pid=$child
-    wait_for_port "$p_gateway" "$child" "$dir/httpd.out" httpd
 }
 
 # --- pages ----------------------------------------------------------------------------------------------------
@@ -290,15 +268,13 @@ afterwards() {
     else verdict ok "error log: no child of httpd crashed"; fi
 }
 
-trap stop_children EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM HUP
+end_cleanly
 prepare
 read -r p_gateway p_sdk p_backend p_pages p_near p_closed <<<"$(free_ports 6)"
 gateway=http://localhost:$p_gateway
 issuer=$gateway/issuer
 make_tokens
-start_servers
+start_all
 say "$("$BROWSER" --version 2>/dev/null)"
 page listed "http://app.example:$p_pages"
 page loopback "http://127.0.0.1:$p_pages"

@@ -13,6 +13,7 @@ set -uo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 source=$(cd "$here/../.." && pwd)
 . "$source/conf/quickstart/setup.sh"
+. "$here/common.sh"
 
 MODULE='' mpm=event only=''
 while [ $# -gt 0 ]; do
@@ -25,16 +26,7 @@ while [ $# -gt 0 ]; do
     esac
     shift || die "an argument is missing; run.sh --help tells which"
 done
-[ -n "$MODULE" ] || die "--module is missing; run.sh --help tells more"
-[ -f "$MODULE" ] || die "--module: there is no file $MODULE"
-MODULE=$(readlink -e "$MODULE")
-
-passed=0 failed=0
-
-verdict() { # verdict ok|FAIL TEXT
-    if [ "$1" = ok ]; then passed=$((passed + 1)); else failed=$((failed + 1)); fi
-    printf '%-4s %s\n' "$1" "$2"
-}
+module_check
 
 # Runs one client; each of its lines is a check. A client that dies or says nothing has failed.
 try() { # try NAME COMMAND...
@@ -57,30 +49,13 @@ try() { # try NAME COMMAND...
 }
 
 prepare() {
-    need apache2-bin has_command /usr/sbin/apache2
-    need apache2-dev has_command apxs
-    need curl has_command curl
-    need python3 has_command python3
-    need python3-venv find_python
-    need_node
+    need_gateway
     install_missing
-
-    umask 022
-    dir=${MCP_E2E_DIR:-$source/build/e2e}
-    mkdir -p "$dir" || die "cannot create $dir"
-    dir=$(cd "$dir" && pwd)
-    python_environment "$dir/mcp1" "$(cat "$here/requirements-mcp1.txt")"
-    python_environment "$dir/mcp2" "$(cat "$here/requirements-mcp2.txt")"
-    node_environment "$dir/node" "$here/package.json"
+    make_directories "run-$mpm"
+    python_sdks
+    node_environment "$cache/node" "$here/package.json"
     # Node finds packages beside the script; the source tree holds none.
-    cp "$here"/*.mjs "$dir/node/"
-
-    cache=$dir
-    dir=$cache/run-$mpm
-    rm -rf "$dir"
-    mkdir -p "$dir/run" "$dir/public" "$dir/htdocs"
-    mkdir -p -m 0700 "$dir/tokens"
-    check_reachable "$dir" MCP_E2E_DIR
+    cp "$here"/*.mjs "$cache/node/"
 }
 
 make_tokens() {
@@ -92,18 +67,6 @@ make_tokens() {
         "${tokens[@]}" --audience "$base/elsewhere/mcp" foreign=mcp:use,mcp:admin &&
         "${tokens[@]}" "${here_too[@]}" --lifetime -600 expired=mcp:use,mcp:admin || die "no tokens were made"
     install -m 0644 "$dir/tokens/jwks.json" "$dir/public/jwks.json"
-}
-
-start_servers() {
-    start "$dir/python1.log" "$cache/mcp1/bin/python" "$here/server.py" "${port[python1]}"; local python1=$child
-    start "$dir/python2.log" "$cache/mcp2/bin/python" "$here/server.py" "${port[python2]}"; local python2=$child
-    start "$dir/ts2.log" "$NODE" "$cache/node/server.mjs" "${port[ts2]}"; local ts2=$child
-    start "$dir/everything.log" env PORT="${port[everything]}" "$NODE" \
-        "$cache/node/node_modules/@modelcontextprotocol/server-everything/dist/index.js" streamableHttp; local everything=$child
-    local name
-    for name in $servers; do
-        wait_for_port "${port[$name]}" "${!name}" "$dir/$name.log" "the MCP server $name"
-    done
 }
 
 start_gateway() {
@@ -118,8 +81,7 @@ start_gateway() {
             fill "$here/location.conf.in" NAME "$name" ISSUER "$issuer" BACKEND "${port[$name]}"
         done
     } >"$dir/httpd.conf"
-    start "$dir/httpd.out" "$httpd" -f "$dir/httpd.conf" -DFOREGROUND
-    wait_for_port "$gateway" "$child" "$dir/httpd.out" "httpd"
+    start_httpd "$gateway"
     gateway_pid=$child
 }
 
@@ -153,17 +115,12 @@ afterwards() {
     else verdict ok "error log: no child of httpd crashed"; fi
 }
 
-servers='python1 python2 ts2 everything'
-trap stop_children EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM HUP
+end_cleanly
 prepare
-read -r gateway p1 p2 p3 p4 <<<"$(free_ports 5)"
-declare -A port=([python1]=$p1 [python2]=$p2 [ts2]=$p3 [everything]=$p4)
-base=http://localhost:$gateway
+choose_ports
 issuer=$base/issuer
 make_tokens
-start_servers
+start_servers "$here/server.py" "$cache/node/server.mjs" "$cache/node/node_modules"
 start_gateway
 clients
 kill -0 "$gateway_pid" 2>/dev/null || verdict FAIL "httpd ended by itself"

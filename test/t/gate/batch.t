@@ -71,6 +71,8 @@ untouched $backend, 'RPC-3', sub {
         refused_rpc($r, 403, 403, undef, "RPC-3 B01 one is refused, so all are: $name");
         like header($r, 'X-Env'), qr/\|deny\|acl-/, "RPC-3 the environment tells: $name";
     }
+    like header(ask('/batch/acl', batch($ok, $ping, call('no', 2)), 'base'), 'X-Env'), qr{^tools/call\|no\|deny\|}, 'RPC-3 the environment names the part that was refused';
+    like header(ask('/batch/acl', batch($ok, rpc_body('subscriptions/listen', { notifications => { resourceSubscriptions => ['file:///ok', 'file:///no'] } }, id => 2)), 'base'), 'X-Env'), qr{\|file:///no\|deny\|}, 'RPC-3 also of a list of entries';
 };
 
 # --- CHL-9: the scopes of all elements

@@ -160,6 +160,38 @@ is gets($reader, ['data: [' . list(1, 'write_x', 'read_a') . ',' . list(2, 'writ
     is header($head, 'Mcp-Session-Id'), 's-1', 'TRN-12 Mcp-Session-Id is kept';
     is header($head, 'ETag'), undef, 'LST-3 ETag is gone';
 }
+# --- what cannot be read
+{
+    my ($hidden, $after) = (list(1, 'write_x'), 'data: ' . notice(9) . "\n\n");
+    my $twice = qq({"jsonrpc":"2.0","id":1,"result":{"tools":[{"name":"write_x"}],"tools":[]}});
+    my $got = gets($reader, ["data: $twice\n\n", "data: $twice\n\n", $after]);
+    my ($error) = map { json($_) } $got =~ /^data: (.*)$/m;
+    is_deeply [@{ $error->{error} }{qw(code message)}, $error->{id}], [-32603, 'The answer of the server could not be filtered', 1], 'B13 an event that cannot be read: an error to the request';
+    is scalar(() = $got =~ /could not be filtered/g), 1, 'B13 once';
+    like $got, qr/\Q$after\E\z/, 'TRN-7 and the rest of the stream goes on';
+    unlike $got, qr/write_x/, 'B13 and nothing is shown of it';
+    is gets($reader, ["data: $twice\n\n", $after], get => 1), $after, 'B13 on a GET stream it is left out';
+    is gets($reader, ["event: other\ndata: $twice\n\n", $after], get => 1), $after, 'B13 whatever its type';
+    is gets($reader, ["data: ping\n\n", "event: endpoint\ndata: /messages?a=1\n\n"]), "data: ping\n\nevent: endpoint\ndata: /messages?a=1\n\n", 'TRN-8 what holds no object passes';
+    my $since = log_mark();
+    gets($reader, [("data: {\n\n") x 20]);
+    is scalar(() = log_since($since) =~ /MCP0613/g), 1, 'B13 one line in the log for a stream';
+    unlike gets($reader, ["data: $hidden\n\n"], head => ['Content-Encoding', 'identity', 'Content-Encoding', 'gzip']), qr/write_x/, 'LST-4 two Content-Encoding fields: what follows is not shown';
+    my $path = '/lists/two-encodings';
+    $backend->plays($path, head => ['Content-Encoding', 'identity', 'Content-Encoding', 'gzip'], send => "data: $hidden\n\n", 'end');
+    is request($reader, $path)->head->{code}, 502, 'LST-4 but refused';
+}
+
+# --- an event that is too long: what comes after it must not pass unread
+{
+    my $path = '/lists/too-long';
+    my $long = 'x' x (1024 * 1024);
+    $backend->plays($path, head => [], send => 'data: ' . notice(1) . "\n\n", send => 'data: ', (map { (send => $long) } 1 .. 17), send => "\n\ndata: " . list(1, 'write_x') . "\n\n", 'end');
+    my $stream = request($reader, $path);
+    ok defined $stream->upto(qr/"progress":1\}\}\n\n/), 'B13 an event before one of 17 MiB';
+    isnt $stream->end, 'ended', 'B13 with which the stream breaks off';
+    unlike $stream->text, qr/write_x|xxxx/, 'B13 and nothing follows';
+}
 no_crash($mark);
 
 done_testing;

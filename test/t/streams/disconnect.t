@@ -29,6 +29,7 @@ my @scenes = (
     ['a stream in the middle of an event', [head => [], send => $event, send => 'data: {"jso', 'hold'], $event],
     ['before anything came', ['hold'], undef, $given_up],
     ['in the middle of a JSON answer', [raw => "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{\"jsonrpc\":", 'hold'], undef, $h1 ? qr/^\z/ : qr/./],
+    ['after an interim answer', [raw => "HTTP/1.1 103 Early Hints\r\nX-A: 1\r\n\r\n", 'hold'], undef, $given_up],
     ['a stream that flows', [head => [], (map { (send => $event, pause => 0.1) } 1 .. 100), 'end'], $event],
 );
 # How a client may leave: by the book, or with a reset.
