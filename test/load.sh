@@ -65,10 +65,7 @@ finish() {
     local status=$? passed=0 failed=0
     stop_children
     [ -z "${dir:-}" ] || { stop_rest; read -r passed failed <"$dir/result"; } 2>/dev/null
-    [ "$status" = 0 ] || [ "$failed" -gt 0 ] || failed=1
-    printf '%d passed, %d failed\n' "$passed" "$failed"
-    [ "$failed" = 0 ] && [ "$passed" -gt 0 ] && exit 0
-    exit 1
+    end_with_counts "$status" "$passed" "$failed"
 }
 trap finish EXIT
 trap 'exit 130' INT

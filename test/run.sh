@@ -27,15 +27,7 @@ case ${1:-} in
 esac
 passed=0 failed=0
 
-# Also when something ended the script on the way: then that is a failure.
-finish() {
-    local status=$?
-    [ "$status" = 0 ] || [ "$failed" -gt 0 ] || failed=1
-    printf '%d passed, %d failed\n' "$passed" "$failed"
-    [ "$failed" = 0 ] && [ "$passed" -gt 0 ] && exit 0
-    exit 1
-}
-trap finish EXIT
+trap 'end_with_counts $? "$passed" "$failed"' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 

@@ -4,6 +4,16 @@
 say() { printf '%s\n' "$*" >&2; }
 die() { printf 'error: %s\n' "$*" >&2; exit 1; }
 
+# end_with_counts STATUS PASSED FAILED   the last words of a script that tests: counts, and status 0 only if nothing failed. What
+# ended it on the way (STATUS is not 0) is a failure.
+end_with_counts() {
+    local failed=$3
+    [ "$1" = 0 ] || [ "$failed" -gt 0 ] || failed=1
+    printf '%d passed, %d failed\n' "$2" "$failed"
+    [ "$failed" = 0 ] && [ "$2" -gt 0 ] && exit 0
+    exit 1
+}
+
 # --- packages ---------------------------------------------------------------------------------------------
 
 missing=()

@@ -31,7 +31,7 @@ typedef struct listing_t {
     const char *accept;  /* Accept-Encoding of the client */
     int begun;           /* form is known */
     form_t form;
-    int broken;     /* the client gets no more of the answer */
+    int broken;     /* nothing more of the answer goes to the client */
     int complained; /* an event could not be read: that was said, and answered where there was a request to answer */
     mcp_sse_t place;
     apr_pool_t *scratch;     /* cleared per event: a stream may live for days */

@@ -285,5 +285,4 @@ on_the_wire
 kill -0 "$httpd_pid" 2>/dev/null || verdict FAIL "httpd ended by itself"
 stop_children
 afterwards
-printf '%d passed, %d failed\n' "$passed" "$failed"
-[ "$failed" = 0 ] && [ "$passed" -gt 0 ]
+end_with_counts 0 "$passed" "$failed"

@@ -129,5 +129,4 @@ stop "${children[@]:0:4}"
 sleep 0.5
 stop_children
 afterwards
-printf '%d passed, %d failed\n' "$passed" "$failed"
-[ "$failed" = 0 ] && [ "$passed" -gt 0 ]
+end_with_counts 0 "$passed" "$failed"

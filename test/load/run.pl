@@ -9,6 +9,7 @@ use MCP::Keys ();
 use MCP::Load::AuthServer ();
 use MCP::Load::Client ();
 use MCP::Load::Httpd ();
+use MCP::Poll ();
 use MIME::Base64 qw(encode_base64url);
 use Time::HiRes qw(time sleep);
 
@@ -129,7 +130,7 @@ sub hold {
     while ((my $left = $until - time) > 0) { sleep($left < 0.2 ? $left : 0.2); stop_if_ended() }
 }
 sub stop_if_ended { die "ended by a signal\n" if $ended }
-sub wait_for { my ($seconds, $code) = @_; MCP::Load::Httpd::wait_for($seconds, sub { stop_if_ended(); $code->() }) }
+sub wait_for { my ($seconds, $code) = @_; MCP::Poll::wait_for($seconds, sub { stop_if_ended(); $code->() }) }
 
 # An authorization server and an httpd that has its keys. issuers: NAME => { keys => [...] or hang => 1, and their settings }
 sub world {

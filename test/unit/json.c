@@ -1,10 +1,10 @@
 #include "base/json.h"
 #include "base/limits.h"
 
-#include <apr_file_io.h>
 #include <stdlib.h>
 #include <time.h>
 
+#include "suite.h"
 #include "tap.h"
 
 #define PARSE(json, text, p) mcp_json_parse(&(json), (text), sizeof(text) - 1, 64, (p))
@@ -250,17 +250,6 @@ static void variants(apr_pool_t *p)
     OK(!mcp_json_is_variant("@", "`") && !mcp_json_is_variant("[", "{"), "only letters fold");
 }
 
-static const char *vectors(apr_pool_t *p)
-{
-    const char *dir = getenv("MCP_VECTORS"), *top = getenv("srcdir");
-
-    return apr_pstrcat(p,
-                       dir   ? dir
-                       : top ? top
-                             : ".",
-                       dir ? "" : "/../shared/vectors", "/json_test_suite/test_parsing", NULL);
-}
-
 static int is_known_difference(const char *name)
 {
     /* Legal JSON that is refused on purpose: duplicates and NUL. */
@@ -268,25 +257,10 @@ static int is_known_difference(const char *name)
            !strcmp(name, "y_object_escaped_null_in_key.json") || !strcmp(name, "y_string_null_escape.json");
 }
 
-static void judge_vector(const char *path, const char *name, apr_pool_t *p)
+static void judge_vector(const char *name, const char *data, apr_size_t len)
 {
-    apr_file_t *file;
-    apr_finfo_t info;
-    apr_size_t len;
-    char *data;
-    mcp_status_t status;
+    mcp_status_t status = status_of(data, len);
 
-    if (apr_file_open(&file, path, APR_READ | APR_BINARY, 0, p) || apr_file_info_get(&info, APR_FINFO_SIZE, file)) {
-        OK(0, "%s cannot be read", name);
-        return;
-    }
-    data = malloc(info.size + 1);
-    if (apr_file_read_full(file, data, info.size, &len)) {
-        len = 0;
-    }
-    apr_file_close(file);
-    status = status_of(data, len);
-    free(data);
     if (*name == 'y') {
         OK((status == MCP_OK) != is_known_difference(name), "JSONTestSuite %s", name);
     }
@@ -296,29 +270,6 @@ static void judge_vector(const char *path, const char *name, apr_pool_t *p)
     else {
         OK(status != MCP_INTERNAL && status != MCP_STATUS_COUNT, "JSONTestSuite %s has a verdict", name);
     }
-}
-
-static void suite(apr_pool_t *p)
-{
-    const char *path = vectors(p);
-    apr_dir_t *dir;
-    apr_finfo_t info;
-    int count = 0;
-
-    if (apr_dir_open(&dir, path, p) != APR_SUCCESS) {
-        printf("# JSONTestSuite is not here\n");
-        return;
-    }
-    while (apr_dir_read(&info, APR_FINFO_NAME, dir) == APR_SUCCESS) {
-        apr_size_t len = strlen(info.name);
-
-        if (len > 5 && !strcmp(info.name + len - 5, ".json")) {
-            judge_vector(apr_pstrcat(p, path, "/", info.name, NULL), info.name, p);
-            count++;
-        }
-    }
-    apr_dir_close(dir);
-    OK(count >= 300, "JSONTestSuite is complete: %d files", count);
 }
 
 /* An array of n zeros. */
@@ -358,5 +309,5 @@ static void test(apr_pool_t *p)
     depths(p);
     sizes(p);
     variants(p);
-    suite(p);
+    suite_judge(judge_vector, p);
 }

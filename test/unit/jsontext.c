@@ -1,9 +1,9 @@
 #include "base/jsontext.h"
 
-#include <apr_file_io.h>
 #include <stdlib.h>
 #include <time.h>
 
+#include "suite.h"
 #include "tap.h"
 
 #define SIZE(array) ((int)(sizeof(array) / sizeof(*(array))))
@@ -412,65 +412,16 @@ static void faults(apr_pool_t *p)
     }
 }
 
-static const char *vectors(apr_pool_t *p)
+static void judge_vector(const char *name, const char *data, apr_size_t len)
 {
-    const char *dir = getenv("MCP_VECTORS"), *top = getenv("srcdir");
+    int ok = check(data, len, 600);
 
-    return apr_pstrcat(p,
-                       dir   ? dir
-                       : top ? top
-                             : ".",
-                       dir ? "" : "/../shared/vectors", "/json_test_suite/test_parsing", NULL);
-}
-
-static void judge_vector(const char *path, const char *name, apr_pool_t *p)
-{
-    apr_file_t *file;
-    apr_finfo_t info;
-    apr_size_t len;
-    char *data;
-    int ok;
-
-    if (apr_file_open(&file, path, APR_READ | APR_BINARY, 0, p) || apr_file_info_get(&info, APR_FINFO_SIZE, file)) {
-        OK(0, "%s cannot be read", name);
-        return;
-    }
-    data = malloc((size_t)info.size + 1);
-    if (apr_file_read_full(file, data, (apr_size_t)info.size, &len)) {
-        len = 0;
-    }
-    apr_file_close(file);
-    ok = check(data, len, 600);
-    free(data);
     if (*name == 'y') {
         OK(ok == 1, "JSONTestSuite %s", name);
     }
     else if (*name == 'n') {
         OK(ok == 0, "JSONTestSuite %s", name);
     }
-}
-
-static void suite(apr_pool_t *p)
-{
-    const char *path = vectors(p);
-    apr_dir_t *dir;
-    apr_finfo_t info;
-    int count = 0;
-
-    if (apr_dir_open(&dir, path, p) != APR_SUCCESS) {
-        printf("# JSONTestSuite is not here\n");
-        return;
-    }
-    while (apr_dir_read(&info, APR_FINFO_NAME, dir) == APR_SUCCESS) {
-        apr_size_t len = strlen(info.name);
-
-        if (len > 5 && !strcmp(info.name + len - 5, ".json")) {
-            judge_vector(apr_pstrcat(p, path, "/", info.name, NULL), info.name, p);
-            count++;
-        }
-    }
-    apr_dir_close(dir);
-    OK(count >= 300, "JSONTestSuite is complete: %d files", count);
 }
 
 static void test(apr_pool_t *p)
@@ -482,5 +433,5 @@ static void test(apr_pool_t *p)
     members(p);
     strings(p);
     faults(p);
-    suite(p);
+    suite_judge(judge_vector, p);
 }

@@ -8,12 +8,17 @@
 #define I "\"io.modelcontextprotocol/clientInfo\""
 #define SIZE(array) (sizeof(array) / sizeof(*(array)))
 
-static mcp_message_t *parse(mcp_status_t *pstatus, const char *text, apr_pool_t *p)
+static mcp_message_t *parse_as(mcp_status_t *pstatus, const char *text, int batch, apr_pool_t *p)
 {
     mcp_message_t *message = NULL;
 
-    *pstatus = mcp_message_parse(&message, text, strlen(text), 64, 0, p);
+    *pstatus = mcp_message_parse(&message, text, strlen(text), 64, batch, p);
     return message;
+}
+
+static mcp_message_t *parse(mcp_status_t *pstatus, const char *text, apr_pool_t *p)
+{
+    return parse_as(pstatus, text, 0, p);
 }
 
 static mcp_status_t status_of(const char *text, apr_pool_t *p)
@@ -105,10 +110,7 @@ static void test_batch(apr_pool_t *p)
 
 static mcp_message_t *batch(mcp_status_t *pstatus, const char *text, apr_pool_t *p)
 {
-    mcp_message_t *message = NULL;
-
-    *pstatus = mcp_message_parse(&message, text, strlen(text), 64, 1, p);
-    return message;
+    return parse_as(pstatus, text, 1, p);
 }
 
 static mcp_status_t batch_status(const char *text, apr_pool_t *p)

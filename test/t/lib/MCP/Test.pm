@@ -20,6 +20,7 @@ use JSON::PP ();
 use MCP::HTTP2 ();
 use MIME::Base64 qw(encode_base64url decode_base64url);
 use MCP::Keys ();
+use MCP::Poll qw(wait_for);
 use Test::More;
 use Time::HiRes qw(time sleep);
 
@@ -457,18 +458,6 @@ sub statuses_of {
 }
 
 # --- time and logs -----------------------------------------------------------------------------------
-
-# Calls the code until it returns true, at most SECONDS; the value, or undef.
-sub wait_for {
-    my ($seconds, $code, $step) = @_;
-    my $deadline = time + $seconds;
-    while (1) {
-        my $v = $code->();
-        return $v if $v;
-        return undef if time > $deadline;
-        sleep($step // 0.1);
-    }
-}
 
 # True once the code gives what is wanted many times in a row: every child of httpd has a state of its own.
 sub settles {

@@ -8,6 +8,7 @@ use strict;
 use warnings FATAL => 'all';
 use IO::Socket::INET ();
 use MCP::Keys ();
+use MCP::Poll qw(wait_for);
 use POSIX ();
 use Time::HiRes qw(time sleep);
 
@@ -162,18 +163,6 @@ sub slurp {
     local $/;
     no warnings;    # a process may end while its file is being read
     return scalar(<$fh>) // '';
-}
-
-# Calls the code until it returns true, at most SECONDS; the value, or undef.
-sub wait_for {
-    my ($seconds, $code, $step) = @_;
-    my $deadline = time + $seconds;
-    while (1) {
-        my $v = $code->();
-        return $v if $v;
-        return undef if time > $deadline;
-        sleep($step // 0.05);
-    }
 }
 
 1;
