@@ -13,7 +13,16 @@ use Time::HiRes qw(sleep);
 my $port = port('merge_httpd');
 my $tls  = port('merge_tls');
 my $root = vars('serverroot');
-my $backend = MCP::Backend->start(port('merge_backend'));
+# A GET that accepts event streams gets one of two events, four seconds apart.
+my $backend = MCP::Backend->start(port('merge_backend'), sub {
+    my ($request, $client) = @_;
+    return MCP::Backend::answer($request) unless ($request->{headers}{accept} // '') eq 'text/event-stream';
+    MCP::Backend::sse($client, { event => 1 });
+    sleep 4;
+    MCP::Backend::sse_more($client, { event => 2 });
+    MCP::Backend::sse_end($client);
+    return;
+});
 my $as    = MCP::AuthServer->start(port('merge_as'));
 my $proxy = MCP::AuthServer->start(port('merge_proxy'));
 
@@ -160,6 +169,18 @@ my @directives = (
     ['McpOAuthMaxBody', ['2000', '4000'],
         sub { letter(code(@_, body => rpc_body('ping', { x => 'x' x 3000 })), 413, 200) }, 'McpOAuthInspect On'],
     ['McpOAuthMaxDepth', ['8', '16'], sub { letter(code(@_, body => nested(12)), 400, 200) }, 'McpOAuthInspect On'],
+    ['McpOAuthBatch', ['On', 'Off'], sub { letter(code(@_, body => '[' . rpc_body('ping') . ']'), 200, 400) }, 'McpOAuthInspect On'],
+    ['McpOAuthFilterLists', ['On', 'Off'],
+        sub { seen(@_, body => rpc_body('tools/list'), headers => ['Accept-Encoding', 'gzip'])->{'accept-encoding'} ? 'B' : 'A' }, $on],
+    # A token that the clock skew of 60 s lets live for a little more than a second.
+    ['McpOAuthStreamExpiry', ['On', 'Off'],
+        sub { my ($r, @at) = (undef, @_);
+            for (1 .. 5) {    # on a busy machine it may have died on the way
+                $r = ask(@at, bearer => normal(exp => now() - 58), headers => [Accept => 'text/event-stream']);
+                last if $r->{code} != 401;
+            }
+            $r->{code} == 200 && $r->{body} =~ /"event":1/ ? $r->{body} =~ /"event":2/ ? 'B' : 'A' : $r->{code} }],
+    ['McpOAuthSessionBinding', ['On', 'Off'], sub { letter(code(@_, headers => ['Mcp-Session-Id', 'x']), 404, 200) }],
     ['McpOAuthScopeClaim', ['sc_a', 'sc_b'],
         sub { which(@_, A => [bearer => normal()], B => [bearer => normal(sc_a => undef, sc_b => 'need-a')]) }],
     ['McpOAuthACLClaim', ['al_a', 'al_b'],
@@ -369,7 +390,7 @@ END
     my @location = qw(McpOAuthIssuer McpOAuthResource McpOAuthAudience McpOAuthAudienceMatch McpOAuthAuthorizedParty McpOAuthRequireScope
         McpOAuthRequireClaim McpOAuthScopesSupported McpOAuthChallengeScope McpOAuthMetadata McpOAuthMetadataPath McpOAuthTokenHeader
         McpOAuthForwardToken McpOAuthForwardClaim McpOAuthRemoteUser McpOAuthOrigin McpOAuthInspect McpOAuthMaxBody McpOAuthMaxDepth McpOAuthACL
-        McpOAuthScopeClaim McpOAuthACLClaim McpOAuthAllow McpOAuthImplies);
+        McpOAuthBatch McpOAuthFilterLists McpOAuthStreamExpiry McpOAuthSessionBinding McpOAuthScopeClaim McpOAuthACLClaim McpOAuthAllow McpOAuthImplies);
     my @section = qw(McpOAuthAuthorizationServer McpOAuthJwks McpOAuthAudience McpOAuthAlgorithms McpOAuthTokenType McpOAuthClockSkew
         McpOAuthKeyRefresh McpOAuthKeyMaxStale McpOAuthHTTPTimeout McpOAuthHTTPProxy McpOAuthCACertificateFile McpOAuthAllowHTTP);
     is_deeply [sort keys %done], [sort @location, map { "$_ of issuers" } @section], 'every directive was tried';
