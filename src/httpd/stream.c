@@ -103,10 +103,9 @@ static waited_t wait_for(const watch_t *watch, apr_socket_t *backend, apr_interv
 }
 
 /* Reads what is there, without waiting. */
-static apr_status_t read_now(watch_t *watch, ap_filter_t *f, apr_bucket_brigade *bb, ap_input_mode_t mode,
-                             apr_off_t readbytes)
+static apr_status_t read_now(watch_t *watch, ap_filter_t *f, apr_bucket_brigade *bb, apr_off_t readbytes)
 {
-    apr_status_t rv = ap_get_brigade(f->next, bb, mode, APR_NONBLOCK_READ, readbytes);
+    apr_status_t rv = ap_get_brigade(f->next, bb, AP_MODE_READBYTES, APR_NONBLOCK_READ, readbytes);
 
     watch->drained = APR_STATUS_IS_EAGAIN(rv) || (rv == APR_SUCCESS && APR_BRIGADE_EMPTY(bb));
     return watch->drained ? APR_EAGAIN : rv;
@@ -165,7 +164,7 @@ static apr_status_t stream_read(watch_t *watch, ap_filter_t *f, apr_bucket_briga
     apr_status_t rv;
 
     for (;;) {
-        if (!watch->drained && (rv = read_now(watch, f, bb, AP_MODE_READBYTES, readbytes)) != APR_EAGAIN) {
+        if (!watch->drained && (rv = read_now(watch, f, bb, readbytes)) != APR_EAGAIN) {
             return rv;
         }
         watch->drained = 0;
@@ -224,7 +223,6 @@ static apr_status_t watch_filter(ap_filter_t *f, apr_bucket_brigade *bb, ap_inpu
     watch_t *watch = f->ctx;
     apr_socket_t *backend = ap_get_conn_socket(f->c);
     apr_interval_time_t timeout;
-
     int events = is_event_stream(watch->r);
 
     if (mode != AP_MODE_READBYTES || !(events || watch->r->connection->master) || !backend ||
@@ -238,7 +236,7 @@ static apr_status_t watch_filter(ap_filter_t *f, apr_bucket_brigade *bb, ap_inpu
         return end_expired(watch);
     }
     return block == APR_BLOCK_READ ? stream_read(watch, f, bb, readbytes, backend, timeout)
-                                   : read_now(watch, f, bb, mode, readbytes);
+                                   : read_now(watch, f, bb, readbytes);
 }
 
 /* Does closing before the answer begins mean that nobody wants it any more? HTTP/2 says so by itself. Over HTTP/1.1 a client may
