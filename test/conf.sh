@@ -51,10 +51,11 @@ for f in "$top"/conf/*.conf "$top"/conf/examples/*.conf; do
 done
 [ $n -gt 0 ] || { echo "not ok - no file found in $top/conf"; exit 1; }
 
-# The reference with every "#McpOAuth…" line made a directive. The certificates of this machine may be elsewhere.
+# The reference with every "#McpOAuth…" line made a directive. The files it names are not on this machine.
 { "$MCP_MINT" keygen p256 "$tmp/ca.key" && "$MCP_MINT" cert "$tmp/ca.key" --host localhost >"$tmp/ca.pem"; } ||
     { echo "no certificate can be made: is MCP_MINT (${MCP_MINT:-unset}) built?"; exit 99; }
-sed -e 's/^\( *\)#\(McpOAuth\)/\1\2/' -e "s:/etc/ssl/certs/ca-certificates.crt:$tmp/ca.pem:" "$top/conf/mcp_oauth.conf" >"$tmp/every-option.conf"
+echo 0123456789abcdef0123456789abcdef >"$tmp/session.key"
+sed -e 's/^\( *\)#\(McpOAuth\)/\1\2/' -e "s:/etc/ssl/certs/ca-certificates.crt:$tmp/ca.pem:" -e "s:/etc/apache2/mcp-session.key:$tmp/session.key:" "$top/conf/mcp_oauth.conf" >"$tmp/every-option.conf"
 [ "$(grep -cE '^ *McpOAuth' "$tmp/every-option.conf")" -ge 30 ] || { echo "not ok - too few options in conf/mcp_oauth.conf"; exit 1; }
 check "conf/mcp_oauth.conf with every option written out" "$tmp/every-option.conf"
 

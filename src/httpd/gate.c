@@ -216,6 +216,9 @@ static apr_status_t edge_filter(ap_filter_t *f, apr_bucket_brigade *bb)
     if (request->grant && request->location->session_binding) {
         mcp_session_bind(r, request);
     }
+    if (request->location->stream_expiry && !r->header_only && mcp_request_answered_with(r, "text/event-stream")) {
+        apr_table_unset(r->headers_out, "Content-Length"); /* it may end earlier */
+    }
     return ap_pass_brigade(f->next, bb);
 }
 
@@ -234,8 +237,12 @@ static apr_status_t begin_filter(ap_filter_t *f, apr_bucket_brigade *bb)
 
 void mcp_gate_insert(request_rec *r)
 {
+    const mcp_location_t *location = r->prev ? mcp_location_of(r) : NULL;
     mcp_request_t *request = mcp_request_of(r);
 
+    if (!request && location) { /* redirected to the same place: httpd asks no access checker again */
+        request = mcp_access_verdict(r, location);
+    }
     if (request && request->location && request->status == MCP_OK && !r->main) {
         ap_add_output_filter_handle(begin_handle, request, r, r->connection);
         ap_add_output_filter_handle(edge_handle, request, r, r->connection);

@@ -438,7 +438,7 @@ int mcp_message_asks(const mcp_message_t *message, const char *const *methods)
 {
     int i;
 
-    if (message->kind == MCP_MESSAGE_REQUEST) {
+    if (message->kind == MCP_MESSAGE_REQUEST || message->kind == MCP_MESSAGE_NOTIFICATION) {
         return is_listed(message->method, methods);
     }
     for (i = 0; message->messages && i < message->messages->nelts; i++) {

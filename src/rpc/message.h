@@ -54,7 +54,7 @@ typedef struct mcp_message_t {
 mcp_status_t mcp_message_parse(mcp_message_t **pmessage, const char *data, apr_size_t len, int max_depth, int batch,
                                apr_pool_t *p);
 
-/* Is any of its requests of one of these methods (sorted or not, up to a NULL)? */
+/* Is any of its messages of one of these methods (up to a NULL)? Also a notification: some servers answer it all the same. */
 int mcp_message_asks(const mcp_message_t *message, const char *const *methods);
 
 #endif

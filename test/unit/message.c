@@ -186,8 +186,10 @@ static void test_asks(apr_pool_t *p)
 
     OK(mcp_message_asks(batch(&status, PING, p), wanted), "a request that is asked for");
     OK(!mcp_message_asks(batch(&status, CALL, p), wanted), "another one");
+    OK(mcp_message_asks(batch(&status, "{\"jsonrpc\":\"2.0\",\"method\":\"tools/list\"}", p), wanted),
+       "B13 a notification too: some servers answer it");
     OK(!mcp_message_asks(batch(&status, NOTE, p), wanted) && !mcp_message_asks(batch(&status, ANSWER, p), wanted),
-       "what is no request asks for nothing");
+       "others ask for nothing");
     OK(mcp_message_asks(batch(&status, "[" CALL "," PING "]", p), wanted), "any of a batch");
     OK(!mcp_message_asks(batch(&status, "[" CALL "]", p), wanted), "none of a batch");
 }

@@ -219,7 +219,8 @@ sub malformed {
         $s->head(fields(@$fields), defined $body ? 0 : END_STREAM);
         $s->data($body)->end(@{ $opt{trailers} || [] }) if defined $body;
         my $r = eval { $s->answer } or return fail "H09 $name: $@";
-        ok $r->{code} == 0 && defined $r->{reset} || $r->{code} =~ /^[45]/, "H09 $name is refused" or diag $r->{code};
+        # By an answer, or by the end of the stream or of the connection: httpd may end either before its answer has left.
+        ok $r->{code} == 0 || $r->{code} =~ /^[45]/, "H09 $name is refused" or diag $r->{code};
     };
 }
 # A good request with other values (undef: without that field), and with more fields behind.

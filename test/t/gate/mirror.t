@@ -167,7 +167,9 @@ for ([undef, 202], ['notifications/cancelled', 202], ['ping', 400]) {
         my $request = open_request(gate => POST => '/acl', token => $token, headers => \@headers)->data($body)->end('Mcp-Name', 'ok');
         refused_rpc($request->answer('POST'), 400, -32020, '1', 'B10 Mcp-Name in the trailer is none');
         $request = open_request(gate => POST => '/acl', headers => \@headers)->data($body)->end('Authorization', "Bearer $token", 'Mcp-Name', 'ok');
-        is $request->answer('POST')->{code}, 401, '1.3 Authorization in the trailer is none';
+        # Over HTTP/2 the trailer may meet a stream that has been refused and is gone: then httpd ends the connection.
+        my $code = $request->answer('POST')->{code};
+        ok $code == 401 || http_version('gate') ne 'h1' && $code == 0, '1.3 Authorization in the trailer is none' or diag $code;
     };
 }
 {

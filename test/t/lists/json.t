@@ -295,6 +295,15 @@ for (['text/plain' => 'Content-Type', 'text/plain'], ['no type' => ], ['text/htm
     $backend->answers('/lists/array', '200 OK', [@json], '[' . $list->(1, 'write_x', 'read_a') . ']');
     unlike rpc(revision => '/lists/array', 'tools/list', {}, token => $reader)->{body}, qr/write_x/, 'B13 an array that nobody asked for shows nothing';
 }
+# --- a method of a list without an id is a notification; a server may answer it all the same
+{
+    my $full = '{"jsonrpc":"2.0","id":1,"result":{"tools":[{"name":"write_x"},{"name":"read_a"}]}}';
+    for (['alone', '/lists', rpc_body('tools/list', {}, id => undef)], ['in a batch', '/lists/batch', '[' . rpc_body('tools/list', {}, id => undef) . ']']) {
+        my ($name, $place, $text) = @$_;
+        $backend->answers("$place/note", '200 OK', [@json], $full);
+        is rpc(revision => "$place/note", \$text, undef, token => $reader)->{body}, '{"jsonrpc":"2.0","id":1,"result":{"tools":[{"name":"read_a"}]}}', "B13 tools/list as a notification, $name";
+    }
+}
 no_crash($mark);
 
 done_testing;

@@ -193,6 +193,14 @@ for my $path ('/session/off', '/off') {
     known("TRN-12 McpOAuthSessionBinding Off at $path: $_", $_, sub { message("$path/p", $_) }) for 's-1', 's-1.x', $wrapped;
     known("TRN-12 McpOAuthSessionBinding Off at $path: for anyone", 's-1', sub { message("$path/p", 's-1', token => $others{'another subject'}) });
 }
+# --- H07 the backend's answer to an internal redirect within the same location
+{
+    $backend->answers('/session/instead/broken', '500 Oops', [@json], '{}');
+    $backend->answers('/session/instead/error', '200 OK', [@json, 'Mcp-Session-Id', 's5', 'Access-Control-Allow-Origin', '*'], '{}');
+    my $r = http(revision => GET => '/session/instead/broken', token => $alice, headers => [Origin => 'https://app.test']);
+    is_deeply [$r->{code}, scalar headers($r, 'Mcp-Session-Id'), headers($r, 'Access-Control-Allow-Origin')], [500, 1, 'https://app.test'], 'H07 the document of an error comes from the backend';
+    like header($r, 'Mcp-Session-Id'), qr/^s5\.[\w-]{43}\z/, 'H07 its session is bound as well';
+}
 no_crash($mark);
 
 done_testing;

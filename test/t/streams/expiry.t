@@ -83,6 +83,16 @@ while (my @some = splice @scenes, 0, $together) {
         is_deeply [@$r{qw(code body)}], [200, "$begin$rest"], "S03 an answer in JSON $_->[0] is not cut by exp";
     }
 }
+# --- a stream that says how long it is, and ends before that: the connection stays in step
+{
+    my $path = '/streams/expires/length';
+    $backend->plays($path, raw => "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: 1000\r\n\r\n$event", 'hold');
+    my ($exp, $token) = soon(1);
+    my $stream = listen_on('revision', GET => $path, token => $token, headers => [Accept => 'text/event-stream']);
+    is header($stream->head, 'Content-Length'), undef, 'S03 a Content-Length that may not be kept is not promised';
+    is $stream->end(8), 'ended', 'S03 and the stream ends cleanly';
+    is $stream->text, $event, 'S03 with what there was';
+}
 no_crash($mark);
 
 done_testing;
