@@ -115,7 +115,7 @@ for my $list (sort keys %lists) {
 {
     my $path = '/lists/shared';
     $backend->answers($path, '200 OK', [@json, 'Cache-Control', 'max-age=60'], whole('tools', map { element('name', $_, '') } @{ $names{tools} }));
-    my $c = connection('revision');
+    my $c = dial('revision');
     my @seen = map { json(rpc(revision => $path, 'tools/list', {}, token => $_, on => $c)->{body})->{result}{tools} } ($reader, $writer, $none) x 4;
     is_deeply [map { join ' ', map { $_->{name} } @$_ } @seen], [('read_a read_b', 'write_x write_y', '') x 4], 'LST-1 LST-3 tokens in turn on one connection: each its own list, never that of another';
 }
@@ -186,7 +186,7 @@ for (['a JSON-RPC error' => '400 Bad Request', '{"jsonrpc":"2.0","id":1,"error":
     ['a 503' => '503 Later', 'later', 'Content-Type', 'text/plain', 'Retry-After', '7']) {
     my ($what, $status, $text, @headers) = @$_;
     my $r = gets($reader, 'tools/list', $text, $text, "LST-4 $what passes byte for byte", status => $status, answer => [@headers, 'X-Of-Backend', 'yes']);
-    is_deeply ["$r->{code} $r->{reason}", header($r, 'X-Of-Backend')], [$status, 'yes'], "LST-4 $what: status and headers";
+    is_deeply [$r->{code}, header($r, 'X-Of-Backend')], [$status =~ /^(\d+)/, 'yes'], "LST-4 $what: status and headers";
 }
 {
     my $path = '/lists/head';
@@ -206,7 +206,7 @@ for my $place ('/lists/shadow', '/lists/off', '/lists/unfiltered', '/none') {
 # --- headers
 {
     my $r = sees($reader, 'tools/list', $tools, answer => ['Content-Type', 'application/json; charset=utf-8', 'ETag', '"v1"', 'Accept-Ranges', 'bytes', 'Last-Modified', 'Sat, 21 Nov 2026 00:00:00 GMT', 'X-Of-Backend', 'yes', 'Cache-Control', 'private'],
-        headers => ['Accept-Encoding', 'gzip, deflate, br', 'Accept-Encoding', 'zstd', 'TE', 'gzip']);
+        headers => ['Accept-Encoding', 'gzip, deflate, br', 'Accept-Encoding', 'zstd', http_version('revision') eq 'h1' ? ('TE', 'gzip') : ()]);    # HTTP/2 has no such TE
     is header($r, 'ETag'), undef, 'LST-3 ETag of the other text is gone';
     is header($r, 'X-Of-Backend'), 'yes', 'LST-5 other headers stay';
     is header($r, 'Content-Type'), 'application/json; charset=utf-8', 'LST-5 Content-Type stays';

@@ -410,6 +410,7 @@ sub decode {
     sub connection { $_[0]{s}{c} }
     sub close      { $_[0]{s}{c}->close }
     sub text       { $_[0]->take->{text} }
+    sub answer     { $_[0]{s}->answer($_[1]) }
 
     sub head {
         my ($self, $seconds) = @_;

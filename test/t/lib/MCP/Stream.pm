@@ -127,6 +127,9 @@ sub listen_on {
     sub connection { $_[0]{c} }
     sub close      { $_[0]{c}->close }
 
+    # The whole answer, in place of all that follows.
+    sub answer { $_[0]{c}->answer($_[1]) }
+
     # { code, headers } of the answer; undef if none comes within the time.
     sub head {
         my ($self, $seconds) = @_;
