@@ -44,7 +44,6 @@ prepare() {
     need libio-socket-ssl-perl perl -MIO::Socket::SSL -e1
     need curl has_command curl
     need openssl has_command openssl
-    need nghttp2-client has_command nghttp
     need python3 has_command python3
     need python3-venv find_python
     need ca-certificates test -e /etc/ssl/certs/ca-certificates.crt

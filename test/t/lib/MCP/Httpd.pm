@@ -56,6 +56,14 @@ KeepAliveTimeout 60
     MaxSpareThreads 16
     MaxRequestWorkers 16
 </IfModule>
+<IfModule mpm_worker_module>
+    StartServers 2
+    ServerLimit 2
+    ThreadsPerChild 8
+    MinSpareThreads 1
+    MaxSpareThreads 16
+    MaxRequestWorkers 16
+</IfModule>
 <IfModule mpm_prefork_module>
     StartServers 4
     MinSpareServers 1
