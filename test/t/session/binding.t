@@ -161,7 +161,7 @@ untouched $backend, 'S01', sub {
     like header(message('/session/p', 'x'), 'X-Env') // '', qr/\|session-foreign$/, 'the environment tells the reason';
     is post(revision => '/session/p', '{', token => $alice, headers => ['Mcp-Session-Id' => $wrapped])->{code}, 400, 'a good session does not excuse a bad body';
 };
-is message('/session/p', $wrapped, headers => ['Mcp-Session-Id' => $wrapped, Connection => 'close, Mcp-Session-Id'])->{code} =~ /^(?:200|400|404)$/ ? 1 : 0, 1, 'H04 Connection: Mcp-Session-Id';
+is message('/session/p', $wrapped, h1 => 'Connection', headers => ['Mcp-Session-Id' => $wrapped, Connection => 'close, Mcp-Session-Id'])->{code} =~ /^(?:200|400|404)$/ ? 1 : 0, 1, 'H04 Connection: Mcp-Session-Id';
 
 # --- TRN-12: what the backend says about sessions passes
 for (['404 Not Found', '{"jsonrpc":"2.0","id":"server-error","error":{"code":-32600,"message":"Session not found"}}'], ['400 Bad Request', 'Bad Request: Missing session ID'], ['404 Not Found', '']) {
@@ -169,7 +169,7 @@ for (['404 Not Found', '{"jsonrpc":"2.0","id":"server-error","error":{"code":-32
     $backend->answers('/session/ended', $status, [@json], $body);
     for my $how (sub { message('/session/ended', $wrapped) }, sub { verb('GET', '/session/ended', $wrapped) }, sub { verb('DELETE', '/session/ended', $wrapped) }) {
         my $r = $how->();
-        is_deeply ["$r->{code} $r->{reason}", $r->{body}], [$status, $body], "TRN-12 $status of the backend passes unchanged: '$body'";
+        is_deeply [@$r{qw(code body)}], [$status =~ /^(\d+)/, $body], "TRN-12 $status of the backend passes unchanged: '$body'";
     }
 }
 
