@@ -48,15 +48,7 @@ ${as}TypesConfig /dev/null
 ErrorLog "$log"
 LogLevel info mcp_oauth:trace8
 KeepAliveTimeout 60
-<IfModule mpm_event_module>
-    StartServers 2
-    ServerLimit 2
-    ThreadsPerChild 8
-    MinSpareThreads 1
-    MaxSpareThreads 16
-    MaxRequestWorkers 16
-</IfModule>
-<IfModule mpm_worker_module>
+<IfModule !mpm_prefork_module>
     StartServers 2
     ServerLimit 2
     ThreadsPerChild 8
