@@ -20,5 +20,9 @@
 #define MCP_LIMIT_LIST (16 * 1024 * 1024) /* bytes of a backend's JSON answer or event that is held to be filtered */
 #define MCP_LIMIT_LIST_DEPTH 256          /* containers inside each other in such a text */
 #define MCP_LIMIT_SESSION 1024            /* bytes of a backend's session id that is bound */
+#define MCP_LIMIT_PROOF 8192              /* bytes of a DPoP proof */
+#define MCP_LIMIT_PROOF_CLAIM 1024        /* bytes of the jti, htu or nonce of a proof */
+#define MCP_LIMIT_ANSWER (64 * 1024)      /* bytes of an introspection answer */
+#define MCP_LIMIT_SHARED 12288            /* bytes of an introspection answer that is kept for other processes */
 
 #endif

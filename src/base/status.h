@@ -34,7 +34,32 @@ enum { MCP_LOG_ERR = 3, MCP_LOG_WARNING = 4, MCP_LOG_NOTICE = 5, MCP_LOG_INFO = 
     X(TOKEN_EXPIRED, "token-expired", 401, "invalid_token", 0, INFO, "MCP0212", "The access token expired") \
     X(TOKEN_NOT_YET, "token-not-yet-valid", 401, "invalid_token", 0, INFO, "MCP0213", "The access token is not valid") \
     X(TOKEN_BOUND, "token-bound", 401, "invalid_token", 0, INFO, "MCP0214", "The access token is not valid") \
+    X(TOKEN_INACTIVE, "token-inactive", 401, "invalid_token", 0, INFO, "MCP0215", "The access token is not valid") \
+    X(TOKEN_UNBOUND, "token-unbound", 401, "invalid_token", 0, INFO, "MCP0216", "The access token is not valid") \
+    X(TOKEN_CERTIFICATE, "token-certificate", 401, "invalid_token", 0, INFO, "MCP0217", \
+      "The access token is not valid") \
+    X(AUTHENTICATION_WEAK, "authentication-weak", 401, "insufficient_user_authentication", 0, INFO, "MCP0218", \
+      "A stronger user authentication is required") \
+    X(AUTHENTICATION_OLD, "authentication-old", 401, "insufficient_user_authentication", 0, INFO, "MCP0219", \
+      "A more recent user authentication is required") \
+    X(DPOP_MISSING, "dpop-missing", 401, "invalid_dpop_proof", 0, INFO, "MCP0220", "A DPoP proof is required") \
+    X(DPOP_DOUBLED, "dpop-doubled", 401, "invalid_dpop_proof", 0, INFO, "MCP0221", "The DPoP proof is not valid") \
+    X(DPOP_MALFORMED, "dpop-malformed", 401, "invalid_dpop_proof", 0, INFO, "MCP0222", "The DPoP proof is not valid") \
+    X(DPOP_HEADER, "dpop-header", 401, "invalid_dpop_proof", 0, INFO, "MCP0223", "The DPoP proof is not valid") \
+    X(DPOP_SIGNATURE, "dpop-signature", 401, "invalid_dpop_proof", 0, NOTICE, "MCP0224", \
+      "The DPoP proof is not valid") \
+    X(DPOP_CLAIMS, "dpop-claims", 401, "invalid_dpop_proof", 0, INFO, "MCP0225", "The DPoP proof is not valid") \
+    X(DPOP_METHOD, "dpop-method", 401, "invalid_dpop_proof", 0, INFO, "MCP0226", "The DPoP proof is not valid") \
+    X(DPOP_URL, "dpop-url", 401, "invalid_dpop_proof", 0, INFO, "MCP0227", "The DPoP proof is not valid") \
+    X(DPOP_TIME, "dpop-time", 401, "invalid_dpop_proof", 0, INFO, "MCP0228", "The DPoP proof is not valid") \
+    X(DPOP_TOKEN, "dpop-token", 401, "invalid_dpop_proof", 0, INFO, "MCP0229", "The DPoP proof is not valid") \
+    X(DPOP_REPLAYED, "dpop-replayed", 401, "invalid_dpop_proof", 0, NOTICE, "MCP0230", "The DPoP proof is not valid") \
+    X(DPOP_NONCE, "dpop-nonce", 401, "use_dpop_nonce", 0, INFO, "MCP0231", \
+      "The DPoP proof needs a nonce of this server") \
+    X(DPOP_KEY, "dpop-key", 401, "invalid_token", 0, NOTICE, "MCP0232", "The access token is not valid") \
     X(KEYS_UNAVAILABLE, "keys-unavailable", 503, "temporarily_unavailable", 0, INFO, "MCP0301", \
+      "The access token cannot be checked at the moment") \
+    X(INTROSPECTION_UNAVAILABLE, "introspection-unavailable", 503, "temporarily_unavailable", 0, INFO, "MCP0302", \
       "The access token cannot be checked at the moment") \
     X(SCOPE_MISSING, "scope-missing", 403, "insufficient_scope", 0, INFO, "MCP0401", "The access token lacks a scope") \
     X(CLAIM_MISSING, "claim-missing", 403, "forbidden", 0, INFO, "MCP0402", "The request is not allowed") \

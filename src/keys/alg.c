@@ -36,3 +36,16 @@ const mcp_alg_info_t *mcp_alg_info(mcp_alg_t alg)
 {
     return (unsigned)alg < MCP_ALG_COUNT ? &table[alg] : NULL;
 }
+
+apr_array_header_t *mcp_alg_names(mcp_algs_t algs, apr_pool_t *p)
+{
+    apr_array_header_t *names = apr_array_make(p, MCP_ALG_COUNT, sizeof(const char *));
+    int i;
+
+    for (i = 0; i < MCP_ALG_COUNT; i++) {
+        if (algs & MCP_ALG_BIT(i)) {
+            APR_ARRAY_PUSH(names, const char *) = table[i].name;
+        }
+    }
+    return names;
+}

@@ -2,7 +2,7 @@
 #ifndef MCP_ALG_H
 #define MCP_ALG_H
 
-#include <apr.h>
+#include <apr_tables.h>
 
 typedef enum {
     MCP_ALG_RS256,
@@ -41,5 +41,8 @@ typedef struct mcp_alg_info_t {
 /* The algorithm of that exact, case-sensitive name of len bytes, or NULL. Static memory. */
 const mcp_alg_info_t *mcp_alg_find(const char *name, apr_size_t len);
 const mcp_alg_info_t *mcp_alg_info(mcp_alg_t alg);
+
+/* The names of a set in the order above: const char *, in p. */
+apr_array_header_t *mcp_alg_names(mcp_algs_t algs, apr_pool_t *p);
 
 #endif

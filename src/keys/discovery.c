@@ -42,49 +42,59 @@ static int is_string(const json_t *value, const char *wanted)
            !memcmp(json_string_value(value), wanted, strlen(wanted));
 }
 
-static const char *take_jwks_uri(const char **pjwks_uri, const json_t *value, int allow_http, apr_pool_t *p)
+const char *mcp_discovery_open(json_t **pmetadata, const char *text, apr_size_t len, const char *issuer)
 {
-    mcp_url_t url;
-
-    if (!json_is_string(value)) {
-        return "the metadata has no jwks_uri";
-    }
-    if (json_string_length(value) > MCP_LIMIT_NAME) {
-        return "the jwks_uri of the metadata is too long";
-    }
-    if (!mcp_url_parse(&url, json_string_value(value), p)) {
-        return "the jwks_uri of the metadata is not an absolute https URL";
-    }
-    if (strcmp(url.scheme, "https") && !url.loopback && !allow_http) {
-        return "the jwks_uri of the metadata is plain http";
-    }
-    *pjwks_uri = apr_pstrdup(p, json_string_value(value));
-    return NULL;
-}
-
-static const char *take_metadata(const char **pjwks_uri, const json_t *metadata, const char *issuer, int allow_http,
-                                 apr_pool_t *p)
-{
-    if (!is_string(json_object_get(metadata, "issuer"), issuer)) {
-        return "the issuer of the metadata is not the configured one";
-    }
-    return take_jwks_uri(pjwks_uri, json_object_get(metadata, "jwks_uri"), allow_http, p);
-}
-
-const char *mcp_discovery_parse(const char **pjwks_uri, const char *text, apr_size_t len, const char *issuer,
-                                int allow_http, apr_pool_t *p)
-{
-    const char *reason;
     json_t *metadata;
 
-    *pjwks_uri = NULL;
+    *pmetadata = NULL;
     if (len > MCP_LIMIT_DOCUMENT) {
         return "the metadata is too long";
     }
     if (mcp_json_parse_object(&metadata, text, len, MCP_LIMIT_DOC_DEPTH, NULL) != MCP_OK) {
         return "the metadata is not a JSON object";
     }
-    reason = take_metadata(pjwks_uri, metadata, issuer, allow_http, p);
+    if (!is_string(json_object_get(metadata, "issuer"), issuer)) {
+        json_decref(metadata);
+        return "the issuer of the metadata is not the configured one";
+    }
+    *pmetadata = metadata;
+    return NULL;
+}
+
+const char *mcp_discovery_take_url(const char **purl, const json_t *metadata, const char *name, int allow_http,
+                                   apr_pool_t *p)
+{
+    const json_t *value = json_object_get(metadata, name);
+    mcp_url_t url;
+
+    *purl = NULL;
+    if (!json_is_string(value)) {
+        return apr_psprintf(p, "the metadata has no %s", name);
+    }
+    if (json_string_length(value) > MCP_LIMIT_NAME) {
+        return apr_psprintf(p, "the %s of the metadata is too long", name);
+    }
+    if (!mcp_url_parse(&url, json_string_value(value), p)) {
+        return apr_psprintf(p, "the %s of the metadata is not an absolute https URL", name);
+    }
+    if (strcmp(url.scheme, "https") && !url.loopback && !allow_http) {
+        return apr_psprintf(p, "the %s of the metadata is plain http", name);
+    }
+    *purl = apr_pstrdup(p, json_string_value(value));
+    return NULL;
+}
+
+const char *mcp_discovery_parse(const char **pjwks_uri, const char *text, apr_size_t len, const char *issuer,
+                                int allow_http, apr_pool_t *p)
+{
+    json_t *metadata;
+    const char *reason = mcp_discovery_open(&metadata, text, len, issuer);
+
+    *pjwks_uri = NULL;
+    if (reason) {
+        return reason;
+    }
+    reason = mcp_discovery_take_url(pjwks_uri, metadata, "jwks_uri", allow_http, p);
     json_decref(metadata);
     return reason;
 }

@@ -13,6 +13,7 @@
 #define MODULUS_MAX (MCP_LIMIT_RSA_MAX / 8)
 #define COORDINATE_MAX 66
 #define ED448_BYTES 57
+#define THUMBPRINT_BYTES 32 /* of SHA-256 */
 
 static int is_text(const json_t *value, const char *text)
 {
@@ -350,4 +351,51 @@ const char *mcp_jwk_parse(mcp_jwk_t **pjwk, const json_t *jwk, apr_pool_t *p)
     }
     (*pjwk)->exposed = json_object_get(jwk, "d") != NULL;
     return NULL;
+}
+
+/* One member in RFC 7638's form. Its value is hashed as it is, so it must not be able to end the text it stands in. */
+static int member_hash(EVP_MD_CTX *ctx, const json_t *jwk, const char *name, const char *front)
+{
+    static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    const json_t *value = json_object_get(jwk, name);
+    const char *text = json_string_value(value);
+    apr_size_t len = json_string_length(value);
+
+    if (!text || strspn(text, allowed) != len) {
+        return 0;
+    }
+    return EVP_DigestUpdate(ctx, front, strlen(front)) == 1 && EVP_DigestUpdate(ctx, "\"", 1) == 1 &&
+           EVP_DigestUpdate(ctx, name, strlen(name)) == 1 && EVP_DigestUpdate(ctx, "\":\"", 3) == 1 &&
+           EVP_DigestUpdate(ctx, text, len) == 1 && EVP_DigestUpdate(ctx, "\"", 1) == 1;
+}
+
+/* The members that make a key of this type, in the order of their names; NULL for a type unknown here. */
+static const char *const *members_of(const json_t *jwk)
+{
+    static const char *const rsa[] = { "e", "kty", "n", NULL }, *const ec[] = { "crv", "kty", "x", "y", NULL };
+    static const char *const okp[] = { "crv", "kty", "x", NULL };
+    const json_t *kty = json_object_get(jwk, "kty");
+
+    return is_text(kty, "RSA") ? rsa : is_text(kty, "EC") ? ec : is_text(kty, "OKP") ? okp : NULL;
+}
+
+int mcp_jwk_thumbprint(char thumbprint[MCP_THUMBPRINT_CHARS + 1], const json_t *jwk)
+{
+    const char *const *names = members_of(jwk);
+    unsigned char digest[EVP_MAX_MD_SIZE];
+    EVP_MD_CTX *ctx = names ? EVP_MD_CTX_new() : NULL;
+    int i, ok = ctx && EVP_DigestInit_ex(ctx, EVP_sha256(), NULL) == 1;
+
+    for (i = 0; ok && names[i]; i++) {
+        ok = member_hash(ctx, jwk, names[i], i ? "," : "{");
+    }
+    ok = ok && EVP_DigestUpdate(ctx, "}", 1) == 1 && EVP_DigestFinal_ex(ctx, digest, NULL) == 1;
+    EVP_MD_CTX_free(ctx);
+    thumbprint[0] = '\0';
+    if (!ok) {
+        ERR_clear_error();
+        return 0;
+    }
+    mcp_base64url_encode(thumbprint, digest, THUMBPRINT_BYTES);
+    return 1;
 }

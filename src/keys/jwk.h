@@ -24,4 +24,10 @@ typedef struct mcp_jwk_t {
  * A member "d" (RFC 7517 section 9.2) is noted, but only the public part is loaded. Of x5c, x5u nothing is used. */
 const char *mcp_jwk_parse(mcp_jwk_t **pjwk, const json_t *jwk, apr_pool_t *p);
 
+/* The thumbprint of a public key (RFC 7638, SHA-256; RFC 8037 section 2 for OKP), base64url, NUL-terminated: the members that
+ * make the key alone count, in their order. 0 when kty is unknown, such a member is missing or no string, or OpenSSL
+ * failed. */
+#define MCP_THUMBPRINT_CHARS 43
+int mcp_jwk_thumbprint(char thumbprint[MCP_THUMBPRINT_CHARS + 1], const json_t *jwk);
+
 #endif

@@ -10,22 +10,11 @@
 
 #include "base/clock.h"
 #include "base/limits.h"
+#include "keys/attempt.h"
 #include "keys/discovery.h"
 #include "keys/refresh.h"
 
 #define DIGEST_BYTES 32
-
-/* What the steps of one attempt share. */
-typedef struct attempt_t {
-    mcp_keysource_t *source;
-    const mcp_http_t *http;
-    int (*cancelled)(void *baton);
-    void *baton;
-    apr_time_t wall;
-    apr_time_t deadline; /* monotonic */
-    int over;            /* time is up or the attempt was cancelled: nothing more is to be tried */
-    apr_pool_t *p;
-} attempt_t;
 
 /* With its length in front no member can pass for part of another, nor nothing for an empty text. */
 static const char *member(const char *text, apr_pool_t *p)
@@ -97,38 +86,6 @@ static const char *fetch_file(mcp_keysource_answer_t *answer, mcp_keysource_t *s
     return NULL;
 }
 
-/* One answer with status 200, or 304 when there is an etag to ask with, in ptemp. A failure names the URL. */
-static const char *get(mcp_http_response_t **presponse, attempt_t *attempt, const char *url, const char *etag,
-                       apr_pool_t *ptemp)
-{
-    const mcp_keysource_t *source = attempt->source;
-    mcp_http_request_t request = { .url = url,
-                                   .proxy = source->proxy,
-                                   .ca_file = source->ca_file,
-                                   .etag = etag,
-                                   .allow_http = source->allow_http,
-                                   .timeout = attempt->deadline - mcp_clock_monotonic(),
-                                   .max_body = MCP_LIMIT_DOCUMENT,
-                                   .cancelled = attempt->cancelled,
-                                   .baton = attempt->baton };
-    const char *error = NULL;
-    apr_status_t rv;
-
-    if (request.timeout <= 0) {
-        attempt->over = 1;
-        return apr_psprintf(attempt->p, "%s: no time is left", url);
-    }
-    rv = attempt->http->get(presponse, &error, &request, ptemp);
-    if (rv != APR_SUCCESS) {
-        attempt->over = APR_STATUS_IS_TIMEUP(rv) || APR_STATUS_IS_EOF(rv);
-        return apr_psprintf(attempt->p, "%s: %s", url, error ? error : "failed");
-    }
-    if ((*presponse)->status != 200 && !(etag && (*presponse)->status == 304)) {
-        return apr_psprintf(attempt->p, "%s: HTTP status %d", url, (*presponse)->status);
-    }
-    return NULL;
-}
-
 /* The text if it is an entity tag (RFC 9110 section 8.8.3), else NULL: anything else would not be sent as it is, or would
  * match whatever there is ("*"). */
 static const char *entity_tag(const char *text)
@@ -154,9 +111,9 @@ static int is_same_entity(const char *tag, const char *known)
     return !tag || !strcmp(strchr(tag, '"'), strchr(known, '"'));
 }
 
-/* The text stays where the response is, the rest goes to the attempt's pool. etag: what was asked with, or NULL. */
-static const char *take(mcp_keysource_answer_t *answer, attempt_t *attempt, const char *url, const char *etag,
-                        const mcp_http_response_t *response)
+/* The text stays where the response is, the rest goes to p. etag: what was asked with, or NULL. */
+static const char *take_set(mcp_keysource_answer_t *answer, const mcp_http_response_t *response, const char *url,
+                            const char *etag, apr_pool_t *p)
 {
     const char *tag = entity_tag(response->etag), *reason;
 
@@ -164,99 +121,75 @@ static const char *take(mcp_keysource_answer_t *answer, attempt_t *attempt, cons
     if (!answer->unchanged) {
         reason = mcp_keyset_parse(&answer->set, response->body, response->len);
         if (reason) {
-            return apr_psprintf(attempt->p, "%s: %s", url, reason);
+            return apr_psprintf(p, "%s: %s", url, reason);
         }
         answer->text = response->body;
         answer->len = response->len;
         etag = NULL;
     }
-    answer->url = apr_pstrdup(attempt->p, url);
-    answer->etag = apr_pstrdup(attempt->p, tag ? tag : etag);
-    answer->lifetime = mcp_refresh_lifetime(response->cache_control, response->expires, response->date, attempt->wall);
+    answer->url = apr_pstrdup(p, url);
+    answer->etag = apr_pstrdup(p, tag ? tag : etag);
     return NULL;
 }
 
 /* etag: of what is known from this very URL, or NULL. */
-static const char *fetch_set(mcp_keysource_answer_t *answer, attempt_t *attempt, const char *url, const char *etag,
-                             apr_pool_t *ptemp)
+static const char *fetch_set(mcp_keysource_answer_t *answer, mcp_attempt_t *attempt, const char *url, const char *etag,
+                             apr_time_t wall, apr_pool_t *ptemp)
 {
     mcp_http_response_t *response;
-    const char *reason = get(&response, attempt, url, etag, ptemp);
+    const char *reason = mcp_attempt_get(&response, attempt, url, etag, ptemp);
 
     if (!reason && response->status == 304 && !is_same_entity(entity_tag(response->etag), etag)) {
         /* It is about something else, and updates nothing (RFC 9111 section 4.3.4): ask for the whole. */
-        reason = get(&response, attempt, url, NULL, ptemp);
+        reason = mcp_attempt_get(&response, attempt, url, NULL, ptemp);
     }
-    return reason ? reason : take(answer, attempt, url, etag, response);
+    if (!reason) {
+        reason = take_set(answer, response, url, etag, attempt->p);
+    }
+    if (!reason) {
+        answer->lifetime = mcp_refresh_lifetime(response->cache_control, response->expires, response->date, wall);
+    }
+    return reason;
 }
 
-static const char *fetch_metadata(const char **pjwks_uri, attempt_t *attempt, const char *url, apr_pool_t *ptemp)
+static const char *take_jwks_uri(void *found, const mcp_attempt_t *attempt, const char *text, apr_size_t len)
 {
-    const mcp_keysource_t *source = attempt->source;
-    mcp_http_response_t *response;
-    const char *reason = get(&response, attempt, url, NULL, ptemp);
-
-    if (reason) {
-        return reason;
-    }
-    reason =
-        mcp_discovery_parse(pjwks_uri, response->body, response->len, source->issuer, source->allow_http, attempt->p);
-    return reason ? apr_psprintf(attempt->p, "%s: %s", url, reason) : NULL;
-}
-
-/* The key set's URL from the first usable metadata document. No document outlives its turn: each may be long. */
-static const char *discover(const char **pjwks_uri, attempt_t *attempt, apr_pool_t *ptemp)
-{
-    apr_array_header_t *urls = mcp_discovery_urls(attempt->source->issuer, attempt->p);
-    const char *reasons = NULL;
-    int i;
-
-    for (i = 0; i < urls->nelts && !attempt->over; i++) {
-        const char *reason = fetch_metadata(pjwks_uri, attempt, APR_ARRAY_IDX(urls, i, const char *), ptemp);
-        apr_pool_clear(ptemp);
-        if (!reason) {
-            return NULL;
-        }
-        reasons = reasons ? apr_pstrcat(attempt->p, reasons, "; ", reason, NULL) : reason;
-    }
-    return reasons ? reasons
-                   : apr_psprintf(attempt->p, "%s: not a URL whose metadata could be found", attempt->source->issuer);
+    return mcp_discovery_parse(found, text, len, attempt->source->issuer, attempt->source->allow_http, attempt->p);
 }
 
 /* From its URL, which is discovered unless it is given. */
-static const char *fetch_url(mcp_keysource_answer_t *answer, attempt_t *attempt, const char *known_url,
-                             const char *known_etag, apr_pool_t *ptemp)
+static const char *fetch_url(mcp_keysource_answer_t *answer, mcp_attempt_t *attempt, const char *known_url,
+                             const char *known_etag, apr_time_t wall, apr_pool_t *ptemp)
 {
     const char *url = attempt->source->url, *etag, *reason;
 
     if (!url) {
-        reason = discover(&url, attempt, ptemp);
+        reason = mcp_attempt_discover(attempt, take_jwks_uri, &url);
         if (reason) {
             return reason;
         }
     }
     etag = known_url && !strcmp(known_url, url) ? entity_tag(known_etag) : NULL;
-    return fetch_set(answer, attempt, url, etag, ptemp);
+    return fetch_set(answer, attempt, url, etag, wall, ptemp);
 }
 
 const char *mcp_keysource_fetch(mcp_keysource_answer_t *answer, mcp_keysource_t *source, const char *known_url,
                                 const char *known_etag, const mcp_http_t *http, int (*cancelled)(void *baton),
                                 void *baton, apr_time_t wall, apr_pool_t *p)
 {
-    attempt_t attempt = { .source = source,
-                          .http = http,
-                          .cancelled = cancelled,
-                          .baton = baton,
-                          .wall = wall,
-                          .deadline = mcp_clock_monotonic() + source->timeout,
-                          .p = p };
+    mcp_attempt_t attempt = { .source = source,
+                              .http = http,
+                              .cancelled = cancelled,
+                              .baton = baton,
+                              .deadline = mcp_clock_monotonic() + source->timeout,
+                              .p = p };
     const char *reason;
     apr_pool_t *ptemp;
 
     memset(answer, 0, sizeof(*answer));
     apr_pool_create(&ptemp, p);
-    reason =
-        source->file ? fetch_file(answer, source, p, ptemp) : fetch_url(answer, &attempt, known_url, known_etag, ptemp);
+    reason = source->file ? fetch_file(answer, source, p, ptemp)
+                          : fetch_url(answer, &attempt, known_url, known_etag, wall, ptemp);
     /* A text stays where it came, in one copy, as long as p does. */
     if (!answer->text) {
         apr_pool_destroy(ptemp);

@@ -114,6 +114,7 @@ static void take_header(exchange_t *exchange, const char *line, apr_size_t len, 
     take_first(&response->expires, value_of(line, len, "Expires", p));
     take_first(&response->date, value_of(line, len, "Date", p));
     take_first(&response->etag, value_of(line, len, "ETag", p));
+    take_first(&response->retry_after, value_of(line, len, "Retry-After", p));
 }
 
 static size_t on_header(char *line, size_t size, size_t count, void *baton)
@@ -226,25 +227,54 @@ static int is_printable(const char *text)
     return 1;
 }
 
-/* NULL when memory is out. */
-static struct curl_slist *make_headers(const mcp_http_request_t *request, apr_pool_t *p)
+/* Would libcurl send it as the value of one header? It drops a header whose value is blank. */
+static int is_value(const char *text)
 {
-    struct curl_slist *headers = curl_slist_append(NULL, "Accept: application/json"), *more;
+    return !text || (*text > ' ' && is_printable(text));
+}
 
-    if (!headers || !request->etag || !is_printable(request->etag)) {
-        return headers;
-    }
-    more = curl_slist_append(headers, apr_pstrcat(p, "If-None-Match: ", request->etag, NULL));
+/* NULL when memory is out; then the headers are freed. */
+static struct curl_slist *add_header(struct curl_slist *headers, const char *name, const char *value, apr_pool_t *p)
+{
+    struct curl_slist *more = curl_slist_append(headers, apr_pstrcat(p, name, value, NULL));
+
     if (!more) {
         curl_slist_free_all(headers);
     }
     return more;
 }
 
+static struct curl_slist *make_headers(const mcp_http_request_t *request, apr_pool_t *p)
+{
+    struct curl_slist *headers =
+        add_header(NULL, "Accept: ", request->accept ? request->accept : "application/json", p);
+
+    if (headers && request->authorization) {
+        headers = add_header(headers, "Authorization: ", request->authorization, p);
+    }
+    if (headers && request->etag && is_printable(request->etag)) {
+        headers = add_header(headers, "If-None-Match: ", request->etag, p);
+    }
+    if (headers && request->form) {
+        /* Without a value: left out. Not every server knows it, and waiting for leave to send takes a second. */
+        headers = add_header(headers, "Expect:", "", p);
+    }
+    return headers;
+}
+
+/* The form stays where it is: the request outlives the exchange. */
+static int set_method(CURL *curl, const char *form)
+{
+    return !form ? SET(CURLOPT_HTTPGET, 1L)
+                 : SET(CURLOPT_POST, 1L) && SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)strlen(form)) &&
+                       SET(CURLOPT_POSTFIELDS, form);
+}
+
 static int set_request(CURL *curl, const mcp_http_request_t *request, struct curl_slist *headers)
 {
-    return SET(CURLOPT_URL, request->url) && SET(CURLOPT_HTTPGET, 1L) && SET(CURLOPT_USERAGENT, "mod_mcp_oauth") &&
-           SET(CURLOPT_HTTPHEADER, headers) && SET(CURLOPT_HEADEROPT, (long)CURLHEADER_SEPARATE);
+    return SET(CURLOPT_URL, request->url) && set_method(curl, request->form) &&
+           SET(CURLOPT_USERAGENT, "mod_mcp_oauth") && SET(CURLOPT_HTTPHEADER, headers) &&
+           SET(CURLOPT_HEADEROPT, (long)CURLHEADER_SEPARATE);
 }
 
 static CURLcode result_of(CURLM *multi)
@@ -361,8 +391,8 @@ static apr_status_t fetch(exchange_t *exchange)
     return rv;
 }
 
-static apr_status_t get(mcp_http_response_t **presponse, const char **perror, const mcp_http_request_t *request,
-                        apr_pool_t *p)
+static apr_status_t perform(mcp_http_response_t **presponse, const char **perror, const mcp_http_request_t *request,
+                            apr_pool_t *p)
 {
     exchange_t exchange = { .request = request, .p = p };
     apr_status_t rv;
@@ -379,7 +409,15 @@ static apr_status_t get(mcp_http_response_t **presponse, const char **perror, co
             *perror = "plain http to a host that is not loopback";
             return APR_EACCES;
         }
+        if (request->form && request->proxy) {
+            *perror = "a form in plain http through a proxy";
+            return APR_EACCES;
+        }
         exchange.only_loopback = !request->proxy;
+    }
+    if (!is_value(request->authorization) || !is_value(request->accept)) {
+        *perror = "the credentials or the accepted type are not the value of a header";
+        return APR_EGENERAL;
     }
     if (request->timeout <= 0) {
         *perror = "no time is left";
@@ -400,7 +438,7 @@ apr_status_t mcp_http_curl_init(void)
 
 const mcp_http_t *mcp_http_curl(void)
 {
-    static const mcp_http_t http = { get };
+    static const mcp_http_t http = { perform };
 
     return &http;
 }

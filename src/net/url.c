@@ -194,6 +194,81 @@ int mcp_url_parse_origin(mcp_url_t *url, const char *text, apr_pool_t *p)
     return 1;
 }
 
+static int from_hex(char c)
+{
+    return apr_isdigit(c) ? c - '0' : (c | 0x20) - 'a' + 10;
+}
+
+static int is_unreserved(char c)
+{
+    return is_alnum(c) || c == '-' || c == '.' || c == '_' || c == '~';
+}
+
+/* RFC 3986 sections 6.2.2.1 and 6.2.2.2, in place; each '%' has its two digits. */
+static void escapes_normalize(char *path)
+{
+    static const char hex[] = "0123456789ABCDEF";
+    char *in, *out = path;
+
+    for (in = path; *in; in++) {
+        int c = *in == '%' ? from_hex(in[1]) << 4 | from_hex(in[2]) : 0;
+
+        if (*in != '%') {
+            *out++ = *in;
+            continue;
+        }
+        in += 2;
+        if (is_unreserved((char)c)) {
+            *out++ = (char)c;
+        }
+        else {
+            *out++ = '%';
+            *out++ = hex[c >> 4];
+            *out++ = hex[c & 0xf];
+        }
+    }
+    *out = '\0';
+}
+
+/* RFC 3986 section 5.2.4, in place; path is empty or begins with a slash. */
+static void dots_remove(char *path)
+{
+    char *in = path, *out = path;
+
+    while (*in) {
+        apr_size_t len = 1 + strcspn(in + 1, "/");
+        int dots = len == 2 && in[1] == '.' ? 1 : len == 3 && in[1] == '.' && in[2] == '.' ? 2 : 0;
+
+        if (!dots) {
+            memmove(out, in, len);
+            out += len;
+        }
+        else if (dots == 2) {
+            while (out > path && *--out != '/') {
+            }
+        }
+        in += len;
+        if (dots && !*in) {
+            *out++ = '/';
+        }
+    }
+    *out = '\0';
+}
+
+const char *mcp_url_normalize(const char *text, apr_pool_t *p)
+{
+    mcp_url_t url;
+    char *path;
+
+    if (!mcp_url_parse(&url, text, p)) {
+        return NULL;
+    }
+    path = apr_pstrdup(p, url.path);
+    escapes_normalize(path);
+    dots_remove(path);
+    return apr_pstrcat(p, url.origin, *path ? path : "/", NULL);
+}
+
 const char *mcp_url_join(const char *base, const char *path, apr_pool_t *p)
 {
     apr_size_t len = strlen(base);

@@ -22,6 +22,11 @@ int mcp_url_parse(mcp_url_t *url, const char *text, apr_pool_t *p);
 /* Parses an origin (RFC 6454): any scheme, a host, an optional port, and nothing behind it. Returns 0 for anything else. */
 int mcp_url_parse_origin(mcp_url_t *url, const char *text, apr_pool_t *p);
 
+/* A URL in the form in which equal ones have equal texts, without query and fragment (RFC 3986 sections 6.2.2 and 6.2.3):
+ * scheme and host in lower case, no default port, escapes of unreserved characters resolved and others in upper case, no dot
+ * segments, "/" for an empty path. Slashes stay as many as they are, and %2F stays %2F. NULL if text is no URL. */
+const char *mcp_url_normalize(const char *text, apr_pool_t *p);
+
 /* base, then path, with exactly one slash between them. */
 const char *mcp_url_join(const char *base, const char *path, apr_pool_t *p);
 

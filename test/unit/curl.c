@@ -28,7 +28,10 @@ typedef struct server_t {
     int fd, hits;
     unsigned port;
     pthread_t thread;
-    char request[4096];
+    char request[4096]; /* its header, and what came with it */
+    const char *form;   /* the body that is expected, NULL for none */
+    apr_size_t body_len;
+    int differs; /* is the body another */
 } server_t;
 
 typedef struct channel_t {
@@ -46,15 +49,37 @@ static int channel_write(channel_t *channel, const char *data, int len)
     return channel->ssl ? SSL_write(channel->ssl, data, len) : (int)send(channel->fd, data, len, MSG_NOSIGNAL);
 }
 
+static void take_body(server_t *server, const char *data, apr_size_t len)
+{
+    apr_size_t left = server->form ? strlen(server->form) - server->body_len : 0;
+
+    server->differs |= len > left || (len && memcmp(data, server->form + server->body_len, len));
+    server->body_len += server->differs ? 0 : len;
+}
+
 static void read_request(server_t *server, channel_t *channel)
 {
+    char *request = server->request, *end, data[8192];
     int len = 0, n;
+    long left;
 
     do {
-        n = channel_read(channel, server->request + len, (int)sizeof(server->request) - 1 - len);
+        n = channel_read(channel, request + len, (int)sizeof(server->request) - 1 - len);
         len += n > 0 ? n : 0;
-        server->request[len] = '\0';
-    } while (n > 0 && !strstr(server->request, "\r\n\r\n"));
+        request[len] = '\0';
+        end = strstr(request, "\r\n\r\n");
+    } while (n > 0 && !end);
+    if (!end) {
+        return;
+    }
+    server->body_len = 0;
+    take_body(server, end + 4, len - (end + 4 - request));
+    end[2] = '\0'; /* what is looked for in the header must not be found in the body */
+    end = strcasestr(request, "\r\nContent-Length: ");
+    left = end ? strtol(end + strlen("\r\nContent-Length: "), NULL, 10) - (long)server->body_len : 0;
+    for (; left > 0 && (n = channel_read(channel, data, sizeof(data))) > 0; left -= n) {
+        take_body(server, data, n);
+    }
 }
 
 static void converse(server_t *server, channel_t *channel)
@@ -117,7 +142,7 @@ static void stop(server_t *server)
     close(server->fd);
 }
 
-/* What came of one GET. */
+/* What came of one exchange. */
 typedef struct outcome_t {
     apr_status_t rv;
     mcp_http_response_t *response;
@@ -137,7 +162,7 @@ static outcome_t get(const mcp_http_request_t *request, apr_pool_t *p)
     outcome_t outcome;
     apr_time_t before = mcp_clock_monotonic();
 
-    outcome.rv = mcp_http_curl()->get(&outcome.response, &outcome.error, request, p);
+    outcome.rv = mcp_http_curl()->exchange(&outcome.response, &outcome.error, request, p);
     outcome.took = mcp_clock_monotonic() - before;
     return outcome;
 }
@@ -207,7 +232,7 @@ static void other_answers(apr_pool_t *p)
 
     OK(got.rv == APR_SUCCESS && got.response->len == 0 && got.response->body, "an empty body is an answer");
     OK(!got.response->content_type && !got.response->cache_control && !got.response->expires && !got.response->date &&
-           !got.response->etag,
+           !got.response->etag && !got.response->retry_after,
        "fields that are absent are NULL");
     got = reply("HTTP/1.1 500 Oops\r\nContent-Length: 6\r\n\r\nsecret", p);
     OK(got.rv == APR_SUCCESS && got.response->status == 500, "R04 a status of 500 is an answer");
@@ -251,6 +276,201 @@ static void not_modified(apr_pool_t *p)
         exchange(&server, &request, p);
         OK(server.hits == 1 && !strcasestr(server.request, "If-None-Match") && !strstr(server.request, "X-Evil"),
            "K11 an entity tag with a control character is not, case %d", i);
+    }
+}
+
+#define FORM "token=secret%2Bvalue&token_type_hint=access_token"
+#define CREDENTIALS "Basic c2VjcmV0OnNlY3JldA=="
+
+static mcp_http_request_t post_to(const char *url)
+{
+    mcp_http_request_t request = request_to(url);
+
+    request.form = FORM;
+    request.authorization = CREDENTIALS;
+    return request;
+}
+
+/* Starts the server, posts to it, stops it. */
+static outcome_t post(server_t *server, const mcp_http_request_t *request, apr_pool_t *p)
+{
+    mcp_http_request_t own = *request;
+    outcome_t got;
+
+    server->hits = server->differs = 0;
+    server->form = own.form;
+    start(server);
+    own.url = apr_psprintf(p, "http://127.0.0.1:%u/introspect", server->port);
+    got = get(&own, p);
+    stop(server);
+    return got;
+}
+
+static int has(const server_t *server, const char *line)
+{
+    return strstr(server->request, line) != NULL;
+}
+
+static void posted(apr_pool_t *p)
+{
+    server_t server = { .reply = JSON "Content-Length: 15\r\nRetry-After: 7\r\n\r\n{\"active\":true}" };
+    mcp_http_request_t request = post_to(NULL);
+    outcome_t got;
+
+    request.accept = "application/token-introspection+jwt";
+    got = post(&server, &request, p);
+    STR_IS(body_of(&got, p), "{\"active\":true}", "INT-1 a form is answered");
+    STR_IS(got.response->retry_after, "7", "R11 with Retry-After");
+    OK(server.hits == 1 && !server.differs && server.body_len == strlen(FORM), "INT-1 it arrived byte for byte");
+    OK(!strncmp(server.request, "POST /introspect HTTP/1.1\r\n", 27), "INT-1 by POST and with no query");
+    OK(has(&server, "\r\nContent-Type: application/x-www-form-urlencoded\r\n"), "INT-1 as a form");
+    OK(has(&server, apr_psprintf(p, "\r\nContent-Length: %d\r\n", (int)strlen(FORM))) &&
+           !strcasestr(server.request, "Transfer-Encoding"),
+       "INT-1 with its length");
+    OK(has(&server, "\r\nAuthorization: " CREDENTIALS "\r\n"), "INT-1 with the credentials");
+    OK(has(&server, "\r\nAccept: application/token-introspection+jwt\r\n") && !has(&server, "application/json"),
+       "INT-6 for the type that is asked for alone");
+    OK(!strcasestr(server.request, "Expect") && !strcasestr(server.request, "Cookie") &&
+           !strcasestr(server.request, "Referer"),
+       "and nothing more");
+    request.authorization = request.accept = NULL;
+    post(&server, &request, p);
+    OK(!server.differs && server.body_len == strlen(FORM) && !strcasestr(server.request, "\r\nAuthorization:"),
+       "without credentials none are sent");
+    OK(has(&server, "\r\nAccept: application/json\r\n"), "and JSON is asked for");
+    request.form = "";
+    post(&server, &request, p);
+    OK(!strncmp(server.request, "POST ", 5) && has(&server, "\r\nContent-Length: 0\r\n"), "an empty form is one");
+    request = request_to(NULL);
+    request.authorization = CREDENTIALS;
+    post(&server, &request, p);
+    OK(!strncmp(server.request, "GET ", 4) && has(&server, "\r\nAuthorization: " CREDENTIALS "\r\n"),
+       "a GET may have credentials as well");
+}
+
+static void long_form(apr_pool_t *p)
+{
+    const int len = 1024 * 1024 + 1; /* from 1 MiB on, libcurl would wait for leave to send it */
+    char *form = apr_pcalloc(p, len + 1);
+    server_t server = { .reply = JSON "Content-Length: 2\r\n\r\n{}" };
+    mcp_http_request_t request = post_to(NULL);
+    outcome_t got;
+
+    memset(form, 's', len);
+    request.form = form;
+    got = post(&server, &request, p);
+    OK(got.rv == APR_SUCCESS && !server.differs && server.body_len == (apr_size_t)len, "a long form arrives whole");
+    OK(!strcasestr(server.request, "Expect") && got.took < apr_time_from_msec(900), "and does not wait for a 100");
+    server.reply =
+        "HTTP/1.1 100 Continue\r\nRetry-After: 9\r\nCache-Control: x\r\n\r\n" JSON "Content-Length: 2\r\n\r\n{}";
+    got = post(&server, &request, p);
+    OK(got.rv == APR_SUCCESS && got.response->status == 200 && !got.response->retry_after && !server.differs,
+       "one that comes unasked does not count");
+    STR_IS(body_of(&got, p), "{}", "but what follows");
+}
+
+static void post_answers(apr_pool_t *p)
+{
+    static const char *const replies[] = {
+        "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic realm=\"as\"\r\nContent-Length: 0\r\n\r\n",
+        "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n",
+        "HTTP/1.1 429 Too Many Requests\r\nRetry-After: 30\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n",
+        "HTTP/1.1 503 Oops\r\nretry-after:  Fri, 31 Dec 1999 23:59:59 GMT \r\nContent-Length: 0\r\n\r\n"
+    };
+    static const int statuses[] = { 401, 403, 429, 503 };
+    static const char *const retries[] = { NULL, NULL, "30", "Fri, 31 Dec 1999 23:59:59 GMT" };
+    mcp_http_request_t request = post_to(NULL);
+    int i;
+
+    for (i = 0; i < 4; i++) {
+        server_t server = { .reply = replies[i] };
+        outcome_t got = post(&server, &request, p);
+
+        OK(got.rv == APR_SUCCESS && got.response->status == statuses[i], "INT-5 R11 %d is an answer", statuses[i]);
+        OK(server.hits == 1, "INT-5 and not asked again");
+        STR_IS(got.response ? got.response->retry_after : "", retries[i], "R11 with its Retry-After");
+    }
+}
+
+static void post_redirected(apr_pool_t *p)
+{
+    static const int statuses[] = { 301, 302, 303, 307, 308 };
+    server_t target = { .reply = JSON "Content-Length: 2\r\n\r\n{}" };
+    mcp_http_request_t request = post_to(NULL);
+    int i;
+
+    start(&target);
+    for (i = 0; i < 5; i++) {
+        server_t server = { .reply =
+                                apr_psprintf(p, "HTTP/1.1 %d Elsewhere\r\nLocation: %s\r\nContent-Length: 0\r\n\r\n",
+                                             statuses[i], url_of(&target, p)) };
+        outcome_t got = post(&server, &request, p);
+
+        OK(got.rv == APR_SUCCESS && got.response->status == statuses[i] && server.hits == 1,
+           "K11 R04 %d for a form is an answer", statuses[i]);
+    }
+    stop(&target);
+    OK(target.hits == 0, "K11 INT-1 and neither form nor credentials go elsewhere");
+}
+
+/* failed() looks for "secret" in the reason; here it is in all that is sent. */
+static void post_failures(apr_pool_t *p)
+{
+    server_t broken = { .reply = "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nsecret" }, silent = { .then = THEN_HANG };
+    server_t proxy = { .reply = "HTTP/1.1 403 secret\r\nContent-Length: 0\r\n\r\n" };
+    mcp_http_request_t request = post_to(NULL);
+    outcome_t got;
+
+    request.authorization = "Basic secret";
+    got = post(&broken, &request, p);
+    OK(failed(&got, APR_EGENERAL), "INT-5 a broken answer to a form is an error that tells nothing");
+    request.timeout = apr_time_from_msec(300);
+    got = post(&silent, &request, p);
+    OK(failed(&got, APR_TIMEUP) && got.took < apr_time_from_sec(3), "INT-5 R11 so is none in time");
+    request.url = "http://192.0.2.1/introspect";
+    got = get(&request, p);
+    OK(failed(&got, APR_EACCES), "INT-1 a form is not sent over plain http");
+    request.url = apr_psprintf(p, "http://127.0.0.1:%u/introspect", silent.port);
+    got = get(&request, p);
+    OK(failed(&got, APR_EGENERAL), "R02 nor to a port where nobody listens");
+    start(&proxy);
+    request.timeout = apr_time_from_sec(9);
+    request.url = "https://as.example/introspect";
+    request.proxy = apr_psprintf(p, "http://127.0.0.1:%u", proxy.port);
+    got = get(&request, p);
+    stop(&proxy);
+    OK(failed(&got, APR_EGENERAL) && !strncmp(proxy.request, "CONNECT as.example:443 ", 23), "a proxy may refuse");
+    OK(!has(&proxy, "secret") && !strcasestr(proxy.request, "\r\nAuthorization:") && !proxy.differs,
+       "INT-1 it sees neither form nor credentials");
+}
+
+static void bad_fields(apr_pool_t *p)
+{
+    static const char *const bad[] = { "",
+                                       " ",
+                                       " Basic secret",
+                                       "\tBasic secret",
+                                       "Basic secret\r\nX-Evil: 1",
+                                       "Basic secret\nX-Evil: 1",
+                                       "Basic secret\r",
+                                       "Basic\x01secret",
+                                       "Basic secret\x7f",
+                                       "\xff" };
+    server_t server = { .reply = JSON "Content-Length: 2\r\n\r\n{}" };
+    apr_size_t i;
+
+    for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        mcp_http_request_t request = post_to(NULL);
+        outcome_t got;
+
+        request.authorization = bad[i];
+        got = post(&server, &request, p);
+        OK(failed(&got, APR_EGENERAL) && server.hits == 0, "credentials that are no field value are not sent, case %d",
+           (int)i);
+        request.authorization = NULL;
+        request.accept = bad[i];
+        got = post(&server, &request, p);
+        OK(failed(&got, APR_EGENERAL) && server.hits == 0, "nor is such a type, case %d", (int)i);
     }
 }
 
@@ -599,6 +819,12 @@ static void test(apr_pool_t *p)
     other_answers(p);
     not_modified(p);
     redirect(p);
+    posted(p);
+    long_form(p);
+    post_answers(p);
+    post_redirected(p);
+    post_failures(p);
+    bad_fields(p);
     long_bodies(p);
     long_header(p);
     broken_answers(p);

@@ -98,6 +98,28 @@ static void refused(apr_pool_t *p)
     }
 }
 
+/* What other endpoints are found by. */
+static void pieces(apr_pool_t *p)
+{
+    static const char text[] = "{\"issuer\":\"" ISSUER "\",\"a\":\"https://h/a\",\"b\":\"http://h/b\",\"c\":7}";
+    const char *url = "untouched", *reason;
+    json_t *metadata;
+
+    OK(!mcp_discovery_open(&metadata, text, strlen(text), ISSUER) && metadata, "a document need not name a key set");
+    OK(!mcp_discovery_take_url(&url, metadata, "a", 0, p), "a URL of any name is taken from it");
+    STR_IS(url, "https://h/a", "as it is");
+    reason = mcp_discovery_take_url(&url, metadata, "b", 0, p);
+    STR_IS(reason, "the b of the metadata is plain http", "KEY-3 the reason calls it by its name");
+    OK(!url, "KEY-3 and nothing is taken");
+    OK(!mcp_discovery_take_url(&url, metadata, "b", 1, p) && url, "unless it is allowed");
+    STR_IS(mcp_discovery_take_url(&url, metadata, "c", 0, p), "the metadata has no c", "a number is none");
+    OK(!url, "and nothing is taken");
+    STR_IS(mcp_discovery_take_url(&url, metadata, "d", 0, p), "the metadata has no d", "nor is what is missing");
+    json_decref(metadata);
+    OK(mcp_discovery_open(&metadata, text, strlen(text), ISSUER "/") && !metadata, "KEY-2 of another issuer: nothing");
+    OK(mcp_discovery_open(&metadata, text, strlen(text) - 1, ISSUER) && !metadata, "R04 of half a document: nothing");
+}
+
 /* A usable document of exactly len bytes, filled up with white space. */
 static const char *padded(apr_size_t len, apr_pool_t *p)
 {
@@ -146,5 +168,6 @@ static void test(apr_pool_t *p)
     urls(p);
     accepted(p);
     refused(p);
+    pieces(p);
     ceilings(p);
 }

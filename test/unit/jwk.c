@@ -196,6 +196,7 @@ static void test_shapes(apr_pool_t *p)
                                         "{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":1,\"y\":[]}",
                                         "{\"kty\":\"EC\",\"crv\":7,\"x\":\"AA\",\"y\":\"AA\"}",
                                         "{\"kty\":\"OKP\",\"crv\":\"Ed25519\"}",
+                                        "{\"kty\":\"AKP\",\"crv\":\"Ed25519\",\"x\":\"AA\"}",
                                         "{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":{}}",
                                         "{\"kty\":\"oct\",\"k\":\"AAAA\"}",
                                         "{\"kty\":\"oct\",\"k\":\"AAAA\",\"alg\":\"HS256\",\"use\":\"sig\"}",
@@ -345,6 +346,75 @@ static void test_faults(apr_pool_t *p)
     }
     fail = FAIL_NONE;
     OK(parse(rsa, p) && parse(ec, p), "without failure both are taken");
+}
+
+static const char *thumbprint(const char *text, apr_pool_t *p)
+{
+    json_t *json = json_loads(text, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
+    char out[MCP_THUMBPRINT_CHARS + 1] = "?";
+    int ok;
+
+    SIGN_MUST(json);
+    ok = mcp_jwk_thumbprint(out, json);
+    json_decref(json);
+    return ok ? apr_pstrdup(p, out) : *out ? "something" : NULL;
+}
+
+/* The examples of RFC 7638 section 3.1, RFC 8037 appendix A.3 and RFC 9449 section 6.1. */
+static void test_thumbprint_examples(apr_pool_t *p)
+{
+    static const char okp[] =
+        "{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":\"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo\"";
+    static const char ec[] = "{\"kty\":\"EC\",\"x\":\"l8tFrhx-34tV3hRICRDY9zCkDlpBhF42UQUfWVAWBFs\","
+                             "\"y\":\"9VE4jf_Ok_o64zbTTlcuNJajHmt6v9TDVrU0CdvGRDA\",\"crv\":\"P-256\"}";
+    static const char rsa[] =
+        "{\"kty\":\"RSA\",\"n\":\"0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFx"
+        "uhDR1L6tSoc_BJECPebWKRXjBZCiFV4n3oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2Qv"
+        "zqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr"
+        "3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzKnqDKgw\",\"e\":\"AQAB\",\"alg\":\"RS256\",\"kid\":\"2011-04-"
+        "29\"}";
+
+    STR_IS(thumbprint(rsa, p), "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs", "POP-3 the example of RFC 7638");
+    STR_IS(thumbprint(apr_pstrcat(p, okp, "}", NULL), p), "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k",
+           "POP-3 the example of RFC 8037");
+    STR_IS(thumbprint(apr_pstrcat(p, okp, ",\"d\":\"nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A\"}", NULL), p),
+           "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k", "also of the private key");
+    STR_IS(thumbprint(ec, p), "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I", "POP-3 the example of RFC 9449");
+}
+
+static void test_thumbprint(apr_pool_t *p)
+{
+    static const char *const rows[] = {
+        "[]",
+        "null",
+        "{}",
+        "{\"kty\":\"oct\",\"k\":\"AAAA\"}",
+        "{\"kty\":\"rsa\",\"n\":\"AA\",\"e\":\"AA\"}",
+        "{\"kty\":\"RSA\",\"n\":\"AA\"}",
+        "{\"kty\":\"RSA\",\"e\":\"AA\"}",
+        "{\"kty\":\"RSA\",\"n\":\"AA\",\"e\":3}",
+        "{\"kty\":\"RSA\",\"n\":null,\"e\":\"AA\"}",
+        "{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"AA\"}",
+        "{\"kty\":\"EC\",\"x\":\"AA\",\"y\":\"AA\"}",
+        "{\"kty\":\"OKP\",\"crv\":\"Ed25519\"}",
+        "{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":[\"AA\"]}",
+        "{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":\"A\\\"A\"}",
+        "{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":\"A\\\\A\"}",
+        "{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":\"AAA=\"}",
+        "{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":\"AA\\u0000\"}",
+        "{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":\"A\u00e9\"}",
+    };
+    static const char one[] = "{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":\"AA\"}";
+    apr_size_t i;
+
+    for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        STR_IS(thumbprint(rows[i], p), NULL, "POP-3 no thumbprint: %s", rows[i]);
+    }
+    OK(strcmp(thumbprint(one, p), thumbprint("{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":\"AB\"}", p)),
+       "another key, another thumbprint");
+    fail = FAIL_CONTEXT;
+    STR_IS(thumbprint(one, p), NULL, "T23 OpenSSL fails: no thumbprint");
+    fail = FAIL_NONE;
 }
 
 static mcp_keyset_t *set_parse(const char *text)
@@ -522,6 +592,8 @@ static void test(apr_pool_t *p)
     test_ec(p);
     test_okp(p);
     test_faults(p);
+    test_thumbprint_examples(p);
+    test_thumbprint(p);
     test_set_broken(p);
     test_set_shapes(p);
     test_set_limits(p);

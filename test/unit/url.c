@@ -197,6 +197,65 @@ static void joins(apr_pool_t *p)
     STR_IS(mcp_url_join("https://h//", "//b", p), "https://h/b", "so do four");
 }
 
+static void normals(apr_pool_t *p)
+{
+    static const char *const rows[][2] = {
+        { "https://h/mcp", "https://h/mcp" },
+        { "HTTPS://H.Example/Mcp", "https://h.example/Mcp" },
+        { "https://h:443/a", "https://h/a" },
+        { "http://h:80/a", "http://h/a" },
+        { "https://h:80/a", "https://h:80/a" },
+        { "https://[2001:DB8::1]:443/", "https://[2001:db8::1]/" },
+        { "https://h", "https://h/" },
+        { "https://h?q", "https://h/" },
+        { "https://h/a?b=c&d#e", "https://h/a" },
+        { "https://h/a#/../b", "https://h/a" },
+        { "https://h/a?/../b", "https://h/a" },
+        { "https://h/%61%5A%7e%2d%2E%5f%30", "https://h/aZ~-._0" },
+        { "https://h/%2f%3f%25%20%c3%a9%00", "https://h/%2F%3F%25%20%C3%A9%00" },
+        { "https://h/%2561", "https://h/%2561" },
+        { "https://h/%e1%f0", "https://h/%E1%F0" },
+        { "https://h/a/b/c/./../../g", "https://h/a/g" },
+        { "https://h/mid/content=5/../6", "https://h/mid/6" },
+        { "https://h/.", "https://h/" },
+        { "https://h/..", "https://h/" },
+        { "https://h/../..", "https://h/" },
+        { "https://h/../../a", "https://h/a" },
+        { "https://h/a/.", "https://h/a/" },
+        { "https://h/a/..", "https://h/" },
+        { "https://h/a/b/..", "https://h/a/" },
+        { "https://h/a/b/../", "https://h/a/" },
+        { "https://h/a/./b", "https://h/a/b" },
+        { "https://h/a/%2e%2E/b", "https://h/b" },
+        { "https://h/a/.%2e/b", "https://h/b" },
+        { "https://h/a/...", "https://h/a/..." },
+        { "https://h/a/..b/.c/d../e.", "https://h/a/..b/.c/d../e." },
+        { "https://h/a/..;x/b", "https://h/a/..;x/b" },
+        { "https://h/a/..%2fb", "https://h/a/..%2Fb" },
+        { "https://h/a//b", "https://h/a//b" },
+        { "https://h//a", "https://h//a" },
+        { "https://h/a//../b", "https://h/a/b" },
+        { "https://h//../b", "https://h/b" },
+        { "https://h/a/", "https://h/a/" },
+    };
+    static const char *const bad[] = {
+        "",           "/a",          "h/a",           "https://",    "https:/a",     "ftp://h/a", "https://u@h",
+        "https://h:", "https://h/%", "https://h/%4g", "https://h/ ", "https://h/\\a"
+    };
+    apr_size_t i;
+
+    for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        const char *once = mcp_url_normalize(rows[i][0], p);
+
+        STR_IS(once, rows[i][1], "POP-3 %s is %s", rows[i][0], rows[i][1]);
+        STR_IS(once ? mcp_url_normalize(once, p) : NULL, once, "and stays so");
+    }
+    for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        OK(!mcp_url_normalize(bad[i], p), "POP-3 no URL, no normal form: '%s'", bad[i]);
+    }
+    OK(!mcp_url_normalize(NULL, p), "nor for NULL");
+}
+
 static void test(apr_pool_t *p)
 {
     accepted(p);
@@ -205,4 +264,5 @@ static void test(apr_pool_t *p)
     loopback(p);
     origins(p);
     joins(p);
+    normals(p);
 }
