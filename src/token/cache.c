@@ -152,13 +152,22 @@ apr_status_t mcp_cache_create(mcp_cache_t **pcache, int max, apr_interval_time_t
     return APR_SUCCESS;
 }
 
-/* May it still be used? Times far behind count as too old as well: the clock was set back, and nobody knows the age. */
+/* Times far behind count as too old as well: the clock was set back, and nobody knows the age. */
+static int is_within(apr_time_t since, apr_interval_time_t life, apr_time_t now)
+{
+    return now - since < life && since - now < life;
+}
+
+/* May it still be used? What no key of ours vouched for is bounded by its times alone. */
 static int is_current(const node_t *node, apr_interval_time_t ttl, apr_time_t now)
 {
     const mcp_cache_entry_t *entry = node->entry;
 
-    return now - node->since < ttl && node->since - now < ttl && entry->keys && entry->generation &&
-           entry->generation == mcp_keycache_generation(entry->keys);
+    if (!is_within(node->since, ttl, now) ||
+        (entry->until && !is_within(node->since, entry->until - node->since, now))) {
+        return 0;
+    }
+    return !entry->keys || (entry->generation && entry->generation == mcp_keycache_generation(entry->keys));
 }
 
 /* What the times of an entry say, with the shard locked. A refused entry stays, it answers faster than a verification,

@@ -15,7 +15,8 @@ typedef struct mcp_cache_t mcp_cache_t;
 /* One remembered verdict: a single malloc'ed block that starts with this header; free() releases all of it. */
 typedef struct mcp_cache_entry_t {
     apr_time_t not_after, not_before; /* as in mcp_token_t, checked at each hit */
-    mcp_keycache_t *keys;             /* whose generation it was verified under; must outlive the cache */
+    apr_time_t until;                 /* wall clock: not used from then on, however long ttl is; 0: ttl alone counts */
+    mcp_keycache_t *keys; /* whose generation it was verified under; must outlive the cache. NULL: no keys */
     apr_uint32_t generation;
     apr_size_t size;   /* bytes of the whole block */
     apr_uint32_t refs; /* the cache's own business */

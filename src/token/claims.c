@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/base64url.h"
 #include "base/limits.h"
 #include "net/url.h"
 
@@ -276,5 +277,49 @@ mcp_status_t mcp_claims_check_kind(const json_t *claims, int at_jwt)
         (!at_jwt && json_object_get(claims, "nonce")) || is_foreign_type(json_object_get(claims, "typ"))) {
         return MCP_TOKEN_TYPE;
     }
-    return json_object_get(claims, "cnf") ? MCP_TOKEN_BOUND : MCP_OK;
+    return MCP_OK;
+}
+
+#define DIGEST_BYTES 32 /* of SHA-256 */
+
+/* One text for one digest, so that it can be compared as text. */
+static int is_digest(const json_t *json)
+{
+    unsigned char digest[MCP_BASE64_DECODED_MAX(MCP_BASE64URL_ENCODED(DIGEST_BYTES))];
+    apr_size_t len = json_string_length(json);
+
+    return json_is_string(json) && len == MCP_BASE64URL_ENCODED(DIGEST_BYTES) &&
+           mcp_base64url_decode(digest, &len, json_string_value(json), len);
+}
+
+mcp_status_t mcp_claims_check_binding(mcp_binding_t *binding, const json_t *claims)
+{
+    const json_t *cnf = json_object_get(claims, "cnf");
+    const json_t *jkt = json_object_get(cnf, "jkt"), *x5t = json_object_get(cnf, "x5t#S256");
+    apr_size_t known = (jkt ? 1 : 0) + (x5t ? 1 : 0);
+
+    binding->jkt = binding->x5t = NULL;
+    if (!cnf) {
+        return MCP_OK;
+    }
+    if (!known || json_object_size(cnf) != known || (jkt && !is_digest(jkt)) || (x5t && !is_digest(x5t))) {
+        return MCP_TOKEN_BOUND;
+    }
+    binding->jkt = json_string_value(jkt);
+    binding->x5t = json_string_value(x5t);
+    return MCP_OK;
+}
+
+apr_time_t mcp_claims_auth_time(const json_t *claims)
+{
+    apr_time_t date;
+
+    return get_date(&date, json_object_get(claims, "auth_time")) ? date : 0;
+}
+
+const char *mcp_claims_acr(const json_t *claims)
+{
+    const json_t *acr = json_object_get(claims, "acr");
+
+    return is_text(acr) ? json_string_value(acr) : NULL;
 }

@@ -49,7 +49,22 @@ mcp_status_t mcp_claims_check_audience(const json_t *claims, const apr_array_hea
 
 /* Refuses what is no access token although it is signed (RFC 8725 section 3.11), MCP_TOKEN_TYPE: at_hash, c_hash or
  * events present, nonce present unless at_jwt, a payload typ of ID, Refresh, Offline or Logout (Keycloak).
- * MCP_TOKEN_BOUND: cnf present, whatever it holds (RFC 7800): nothing here can check it. at_jwt: the header said at+jwt. */
+ * at_jwt: the header said at+jwt. */
 mcp_status_t mcp_claims_check_kind(const json_t *claims, int at_jwt);
+
+/* What the token is bound to (RFC 7800): whoever presents it has to prove that it is his. NULL: not bound that way. */
+typedef struct mcp_binding_t {
+    const char *jkt; /* thumbprint of a DPoP key (RFC 9449 section 6.1), base64url of 32 bytes */
+    const char *x5t; /* x5t#S256 of a client certificate (RFC 8705 section 3.1), the same */
+} mcp_binding_t;
+
+/* Reads cnf; the texts belong to claims. MCP_TOKEN_BOUND: it is no object, empty, has a member other than these two, or one
+ * that is no base64url of 32 bytes: nobody here could check it. */
+mcp_status_t mcp_claims_check_binding(mcp_binding_t *binding, const json_t *claims);
+
+/* When the user authenticated (auth_time, OpenID Connect Core section 2), 0 when it is missing or no NumericDate; and how
+ * (acr), NULL when it is missing or no string. The text belongs to claims. */
+apr_time_t mcp_claims_auth_time(const json_t *claims);
+const char *mcp_claims_acr(const json_t *claims);
 
 #endif

@@ -108,7 +108,7 @@ int mcp_credentials_in_query(const char *query)
     return 0;
 }
 
-/* What is wrong with the text behind Bearer, or with a bare token? */
+/* What is wrong with the text behind the scheme, or with a bare token? */
 static mcp_status_t judge(const char *text, apr_size_t len, const char *query)
 {
     if (!len) {
@@ -123,16 +123,29 @@ static mcp_status_t judge(const char *text, apr_size_t len, const char *query)
     return is_token68(text, len) ? MCP_OK : MCP_TOKEN_MALFORMED;
 }
 
-mcp_status_t mcp_credentials_find(const char **ptoken, apr_size_t *plen, const char *value, int bare, const char *query)
+/* Is the word of len bytes a scheme that is spoken? */
+static int is_spoken(mcp_scheme_t *pscheme, const char *word, apr_size_t len, int dpop)
+{
+    if (dpop && len == 4 && !apr_cstr_casecmpn(word, "DPoP", 4)) {
+        *pscheme = MCP_SCHEME_DPOP;
+        return 1;
+    }
+    return len == 6 && !apr_cstr_casecmpn(word, "Bearer", 6);
+}
+
+mcp_status_t mcp_credentials_find(const char **ptoken, apr_size_t *plen, mcp_scheme_t *pscheme, const char *value,
+                                  int bare, int dpop, const char *query)
 {
     const char *text = value ? skip_spaces(value) : "", *rest;
     apr_size_t len, scheme = strspn(text, TOKEN);
-    int bearer = scheme == 6 && !apr_cstr_casecmpn(text, "Bearer", 6);
-    int alone = bare && !bearer && (text[scheme] != ' ' || !*skip_spaces(text + scheme));
+    int spoken, alone;
     mcp_status_t status;
 
     *ptoken = NULL;
     *plen = 0;
+    *pscheme = MCP_SCHEME_BEARER;
+    spoken = is_spoken(pscheme, text, scheme, dpop);
+    alone = bare && !spoken && (text[scheme] != ' ' || !*skip_spaces(text + scheme));
     if (!*text) {
         return MCP_CREDENTIALS_MISSING;
     }
@@ -140,10 +153,10 @@ mcp_status_t mcp_credentials_find(const char **ptoken, apr_size_t *plen, const c
     if (is_doubled(rest)) {
         return MCP_CREDENTIALS_DOUBLED;
     }
-    if (!bearer && !alone) {
+    if (!spoken && !alone) {
         return MCP_CREDENTIALS_SCHEME;
     }
-    if (bearer && *rest && text[scheme] != ' ') {
+    if (spoken && *rest && text[scheme] != ' ') {
         return MCP_TOKEN_MALFORMED;
     }
     for (len = strlen(rest); len && (rest[len - 1] == ' ' || rest[len - 1] == '\t'); len--)

@@ -159,8 +159,53 @@ static void generations(apr_pool_t *p)
     mcp_keycache_limit(keys, 0);
     put(cache, 4, make(4, keys), NOW, p);
     OK(get(cache, 4, NOW, p) == MCP_INTERNAL, "C04 R02 what was verified when the set had expired is good at no time");
+}
+
+static mcp_cache_entry_t *make_until(int number, mcp_keycache_t *keys, apr_time_t until)
+{
+    mcp_cache_entry_t *entry = make(number, keys);
+
+    entry->until = until;
+    return entry;
+}
+
+/* What an authorization server said about a token: no key vouches for it, and it may be taken back at any time. */
+static void untils(apr_pool_t *p)
+{
+    mcp_cache_t *cache = create(8, p);
+    mcp_keycache_t *keys = keycache(p);
+    const apr_time_t soon = NOW + apr_time_from_sec(60);
+
+    put(cache, 1, make_until(1, NULL, soon), NOW, p);
+    OK(get(cache, 1, soon - 1, p) == MCP_OK, "C07 without keys: used before until");
+    OK(get(cache, 1, soon, p) == MCP_INTERNAL, "C07 TOK-18 not from until on, long before exp and ttl");
+    OK(get(cache, 1, NOW, p) == MCP_INTERNAL, "C07 and the entry is gone");
+    put(cache, 2, make_until(2, NULL, NOW + HOUR), NOW, p);
+    OK(get(cache, 2, NOW + TTL - 1, p) == MCP_OK && get(cache, 2, NOW + TTL, p) == MCP_INTERNAL,
+       "C07 the ttl ends it before a later until");
     put(cache, 3, make(3, NULL), NOW, p);
-    OK(get(cache, 3, NOW, p) == MCP_INTERNAL, "an entry that names no key set is never used");
+    OK(get(cache, 3, NOW + TTL - 1, p) == MCP_OK && get(cache, 3, NOW + TTL, p) == MCP_INTERNAL,
+       "without keys and until the ttl alone counts");
+    put(cache, 4, make_until(4, NULL, NOW), NOW, p);
+    OK(get(cache, 4, NOW, p) == MCP_INTERNAL, "C07 until is over at once");
+    put(cache, 4, make_until(4, NULL, NOW - HOUR), NOW, p);
+    OK(get(cache, 4, NOW - HOUR - 1, p) == MCP_INTERNAL && get(cache, 4, NOW, p) == MCP_INTERNAL,
+       "C07 until was over before: at no time");
+    put(cache, 5, make_until(5, NULL, soon), NOW, p);
+    OK(get(cache, 5, NOW - apr_time_from_sec(60) + 1, p) == MCP_OK, "R15 the clock set back a little");
+    OK(get(cache, 5, NOW - apr_time_from_sec(60), p) == MCP_INTERNAL,
+       "R15 set back by more than it may live: the age is unknown");
+    put(cache, 6, make_until(6, NULL, soon), NOW + apr_time_from_sec(30), p);
+    OK(get(cache, 6, soon, p) == MCP_INTERNAL, "C07 put later, it ends at the same time");
+
+    put(cache, 7, make_until(7, keys, soon), NOW, p);
+    OK(get(cache, 7, soon - 1, p) == MCP_OK && get(cache, 7, soon, p) == MCP_INTERNAL,
+       "C01 with keys until counts as well");
+    put(cache, 7, make_until(7, keys, soon), NOW, p);
+    mcp_keycache_limit(keys, 0);
+    OK(get(cache, 7, NOW, p) == MCP_INTERNAL, "C04 with keys until does not stand for the generation");
+    put(cache, 8, make_until(8, keys, soon), NOW, p);
+    OK(get(cache, 8, NOW, p) == MCP_INTERNAL, "C04 generation 0 under keys is good at no time, whatever until says");
 }
 
 static void eviction(apr_pool_t *p)
@@ -375,6 +420,7 @@ static void test(apr_pool_t *p)
     basics(p);
     times(p);
     generations(p);
+    untils(p);
     eviction(p);
     bounds(p);
     hot(p);

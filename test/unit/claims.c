@@ -375,8 +375,6 @@ static void kinds(apr_pool_t *p)
     static const char *const foreign[] = { "{\"at_hash\":\"x\"}",   "{\"at_hash\":null}",   "{\"c_hash\":\"x\"}",
                                            "{\"events\":{}}",       "{\"typ\":\"ID\"}",     "{\"typ\":\"Refresh\"}",
                                            "{\"typ\":\"Offline\"}", "{\"typ\":\"Logout\"}", "{\"typ\":\"id\"}" };
-    static const char *const bound[] = { "{\"cnf\":{\"jkt\":\"x\"}}", "{\"cnf\":{\"x5t#S256\":\"x\"}}", "{\"cnf\":{}}",
-                                         "{\"cnf\":null}", "{\"cnf\":\"\"}" };
     int i;
 
     OK(kind("{\"sub\":\"u\"}", 0, p) == MCP_OK && kind("{}", 1, p) == MCP_OK, "TOK-7 an access token");
@@ -387,11 +385,122 @@ static void kinds(apr_pool_t *p)
     }
     OK(kind("{\"nonce\":\"x\"}", 0, p) == MCP_TOKEN_TYPE, "TOK-7 nonce: an ID token");
     OK(kind("{\"nonce\":\"x\"}", 1, p) == MCP_OK, "nonce in what the header calls an access token");
-    for (i = 0; i < (int)(sizeof(bound) / sizeof(*bound)); i++) {
-        OK(kind(bound[i], 0, p) == MCP_TOKEN_BOUND && kind(bound[i], 1, p) == MCP_TOKEN_BOUND,
-           "a bound token is refused: %s", bound[i]);
+    OK(kind("{\"cnf\":{}}", 0, p) == MCP_OK && kind("{\"cnf\":null}", 1, p) == MCP_OK,
+       "what the token is bound to is another question");
+}
+
+/* ---- binding ---- */
+
+#define DIGEST "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I" /* of RFC 9449 section 6.1 */
+#define OTHER "bwcK0esc3ACC3DB2Y5_lESsXE8o9ltc05O89jdN-dgw"
+
+/* "jkt|x5t" of claims with more members, the slug when they are refused. */
+static const char *binding(const char *members, apr_pool_t *p)
+{
+    mcp_binding_t found = { "left over", "left over" };
+    mcp_status_t status = mcp_claims_check_binding(&found, parse(apr_psprintf(p, "{\"sub\":\"u\"%s}", members), p));
+
+    if (status != MCP_OK) {
+        return found.jkt || found.x5t ? "left over" : mcp_status_info(status)->slug;
     }
-    OK(kind("{\"cnf\":{},\"at_hash\":\"x\"}", 1, p) == MCP_TOKEN_TYPE, "bound and foreign: foreign");
+    return apr_pstrcat(p, found.jkt ? found.jkt : "", "|", found.x5t ? found.x5t : "", NULL);
+}
+
+static void bindings(apr_pool_t *p)
+{
+    static const char *const bad[] = { "null",
+                                       "true",
+                                       "7",
+                                       "\"\"",
+                                       "\"" DIGEST "\"",
+                                       "[]",
+                                       "[\"jkt\"]",
+                                       "[{\"jkt\":\"" DIGEST "\"}]",
+                                       "{}",
+                                       "{\"jwk\":{}}",
+                                       "{\"kid\":\"a\"}",
+                                       "{\"x5t\":\"" DIGEST "\"}",
+                                       "{\"x5t#s256\":\"" DIGEST "\"}",
+                                       "{\"JKT\":\"" DIGEST "\"}",
+                                       "{\"jkt\":\"" DIGEST "\",\"kid\":\"a\"}",
+                                       "{\"x5t#S256\":\"" OTHER "\",\"jwk\":{}}",
+                                       "{\"jkt\":\"" DIGEST "\",\"x5t#S256\":\"" OTHER "\",\"kid\":\"a\"}",
+                                       "{\"jkt\":\"" DIGEST "\",\"x5t#S256\":null}",
+                                       "{\"jkt\":\"" DIGEST "\",\"x5t#S256\":\"x\"}",
+                                       "{\"jkt\":\"\",\"x5t#S256\":\"" OTHER "\"}" };
+    static const char *const values[] = { "null",
+                                          "7",
+                                          "true",
+                                          "{}",
+                                          "[\"" DIGEST "\"]",
+                                          "\"\"",
+                                          "\"x\"",
+                                          "\"0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4\"",
+                                          "\"" DIGEST "A\"",
+                                          "\"" DIGEST "=\"",
+                                          "\" " DIGEST "\"",
+                                          "\"0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4J\"",
+                                          "\"0ZcOCORZNYy+DWpqq30jZyJGHTN0d2HglBV3uiguA4I\"",
+                                          "\"0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4 \"" };
+    mcp_binding_t found = { "left over", "left over" };
+    json_t *nul = json_pack("{s:{s:s%}}", "cnf", "jkt", DIGEST "\0x", sizeof(DIGEST) + 1);
+    int i;
+
+    STR_IS(binding("", p), "|", "not bound");
+    STR_IS(binding(",\"cnf\":{\"jkt\":\"" DIGEST "\"}", p), DIGEST "|", "POP-1 bound to a key");
+    STR_IS(binding(",\"cnf\":{\"x5t#S256\":\"bwcK0esc3ACC3DB2Y5_lESsXE8o9ltc05O89jdN-dg2\"}", p), "token-bound",
+           "POP-8 the example of RFC 8705 section 3.1 has unused bits that are not zero: no digest looks like that");
+    STR_IS(binding(",\"cnf\":{\"x5t#S256\":\"" OTHER "\"}", p), "|" OTHER, "POP-8 bound to a certificate");
+    STR_IS(binding(",\"cnf\":{\"x5t#S256\":\"" OTHER "\",\"jkt\":\"" DIGEST "\"}", p), DIGEST "|" OTHER,
+           "POP-1 POP-8 bound to both");
+    for (i = 0; i < (int)(sizeof(bad) / sizeof(*bad)); i++) {
+        STR_IS(binding(apr_pstrcat(p, ",\"cnf\":", bad[i], NULL), p), "token-bound", "POP-1 nobody can check cnf %s",
+               bad[i]);
+    }
+    for (i = 0; i < (int)(sizeof(values) / sizeof(*values)); i++) {
+        STR_IS(binding(apr_psprintf(p, ",\"cnf\":{\"jkt\":%s}", values[i]), p), "token-bound", "POP-1 jkt %s",
+               values[i]);
+        STR_IS(binding(apr_psprintf(p, ",\"cnf\":{\"x5t#S256\":%s}", values[i]), p), "token-bound", "POP-8 x5t#S256 %s",
+               values[i]);
+    }
+    OK(nul && mcp_claims_check_binding(&found, nul) == MCP_TOKEN_BOUND && !found.jkt && !found.x5t,
+       "T21 a NUL does not end a thumbprint");
+    OK(mcp_claims_check_binding(&found, NULL) == MCP_OK && !found.jkt && !found.x5t, "no claims at all");
+    json_decref(nul);
+}
+
+/* ---- authentication ---- */
+
+static apr_time_t auth_time(const char *value, apr_pool_t *p)
+{
+    return mcp_claims_auth_time(parse(apr_psprintf(p, "{\"auth_time\":%s}", value), p));
+}
+
+static const char *acr(const char *value, apr_pool_t *p)
+{
+    return mcp_claims_acr(parse(apr_psprintf(p, "{\"acr\":%s}", value), p));
+}
+
+static void authentication(apr_pool_t *p)
+{
+    static const char *const bad[] = {
+        "null",  "true",         "\"1700000000\"",      "[1700000000]",        "{}", "-1", "-0.5",
+        "1e300", "253402300800", "9223372036854775807", "18446744073709551616"
+    };
+    json_t *nul = json_pack("{s:s%}", "acr", "mfa\0x", 5);
+    int i;
+
+    OK(auth_time("1700000000", p) == NOW && auth_time("1700000000.25", p) == NOW + 250000, "STP-1 auth_time");
+    for (i = 0; i < (int)(sizeof(bad) / sizeof(*bad)); i++) {
+        OK(auth_time(bad[i], p) == 0, "STP-2 auth_time %s is unknown", bad[i]);
+    }
+    OK(mcp_claims_auth_time(parse("{\"iat\":1700000000}", p)) == 0 && mcp_claims_auth_time(NULL) == 0,
+       "STP-2 auth_time is missing: iat does not stand in");
+    STR_IS(acr("\"urn:mace:incommon:iap:silver\"", p), "urn:mace:incommon:iap:silver", "STP-1 acr");
+    OK(!acr("null", p) && !acr("1", p) && !acr("[\"mfa\"]", p) && !acr("{}", p), "STP-2 an acr that is no string");
+    OK(!mcp_claims_acr(parse("{\"amr\":[\"mfa\"]}", p)) && !mcp_claims_acr(NULL), "STP-2 acr is missing");
+    OK(nul && !mcp_claims_acr(nul), "T21 a NUL does not end an acr");
+    json_decref(nul);
 }
 
 static void test(apr_pool_t *p)
@@ -404,4 +513,6 @@ static void test(apr_pool_t *p)
     exact(p);
     hierarchical(p);
     kinds(p);
+    bindings(p);
+    authentication(p);
 }

@@ -4,16 +4,38 @@
 #include "tap.h"
 
 /* The token, or the slug of the verdict; "!" for a token that comes with a bad verdict or lies outside of value. */
-static const char *find(const char *value, int bare, const char *query, apr_pool_t *p)
+static const char *look(mcp_scheme_t *pscheme, const char *value, int bare, int dpop, const char *query, apr_pool_t *p)
 {
     const char *token = "left over";
     apr_size_t len = 99;
-    mcp_status_t status = mcp_credentials_find(&token, &len, value, bare, query);
+    mcp_status_t status = mcp_credentials_find(&token, &len, pscheme, value, bare, dpop, query);
 
     if (status != MCP_OK) {
         return token || len ? "!" : mcp_status_info(status)->slug;
     }
     return token < value || token + len > value + strlen(value) ? "!" : apr_pstrmemdup(p, token, len);
+}
+
+/* Where DPoP is not spoken nothing is DPoP. */
+static const char *find(const char *value, int bare, const char *query, apr_pool_t *p)
+{
+    mcp_scheme_t scheme = MCP_SCHEME_DPOP;
+    const char *found = look(&scheme, value, bare, 0, query, p);
+
+    return scheme == MCP_SCHEME_BEARER ? found : "!";
+}
+
+/* Where it is: scheme and what look gives. */
+static const char *either(const char *value, int bare, const char *query, apr_pool_t *p)
+{
+    mcp_scheme_t scheme = (mcp_scheme_t)99;
+    const char *found = look(&scheme, value, bare, 1, query, p);
+
+    return apr_pstrcat(p,
+                       scheme == MCP_SCHEME_DPOP     ? "DPoP "
+                       : scheme == MCP_SCHEME_BEARER ? "Bearer "
+                                                     : "! ",
+                       found, NULL);
 }
 
 #define IS(value, want, ...) STR_IS(find((value), 0, NULL, p), (want), __VA_ARGS__)
@@ -38,7 +60,7 @@ static void missing(apr_pool_t *p)
     BARE("", "credentials-missing", "an empty field of another name");
     IS("Basic dXNlcjpwYXNz", "credentials-scheme", "CHL-3 Basic");
     IS("Basic dXNlcjpwYXNzCg==", "credentials-scheme", "CHL-3 Basic with padding");
-    IS("DPoP eyJ.a.b", "credentials-scheme", "DPoP");
+    IS("DPoP eyJ.a.b", "credentials-scheme", "DPoP, where it is not spoken");
     IS("Negotiate", "credentials-scheme", "a scheme alone");
     IS("eyJ.a.b", "credentials-scheme", "a token without a scheme");
     IS("BearerT", "credentials-scheme", "another scheme that begins like Bearer");
@@ -159,6 +181,52 @@ static void queries(apr_pool_t *p)
     STR_IS(find("T", 1, "access_token=U", p), "credentials-query", "CHL-7 H05 another field and query");
 }
 
+static void dpop(apr_pool_t *p)
+{
+    static const struct {
+        const char *value, *want;
+        int bare;
+    } rows[] = {
+        { "DPoP eyJ.a.b", "DPoP eyJ.a.b", 0 },
+        { "dpop  T==", "DPoP T==", 0 },
+        { " DPOP T \t", "DPoP T", 0 },
+        { "Bearer T", "Bearer T", 0 },
+        { "DPoP", "DPoP credentials-empty", 0 },
+        { "DPoP  ", "DPoP credentials-empty", 0 },
+        { "DPoP a b", "DPoP token-malformed", 0 },
+        { "DPoP\tT", "DPoP token-malformed", 0 },
+        { "DPoP=T", "DPoP token-malformed", 0 },
+        { "DPoP token=\"T\"", "DPoP token-malformed", 0 },
+        { "DPoP a, DPoP b", "DPoP credentials-doubled", 0 },
+        { "DPoP a, Bearer a", "DPoP credentials-doubled", 0 },
+        { "DPoP , Bearer a", "DPoP credentials-doubled", 0 },
+        { "Bearer a, DPoP a", "Bearer credentials-doubled", 0 },
+        { "Basic eA==, DPoP a", "Bearer credentials-doubled", 0 },
+        { "DPoPT", "Bearer credentials-scheme", 0 },
+        { "DPoPx T", "Bearer credentials-scheme", 0 },
+        { "DPo T", "Bearer credentials-scheme", 0 },
+        { "Basic eA==", "Bearer credentials-scheme", 0 },
+        { "", "Bearer credentials-missing", 0 },
+        { "DPoP eyJ.a.b", "DPoP eyJ.a.b", 1 },
+        { "DPoP", "DPoP credentials-empty", 1 },
+        { "DPoPT", "Bearer DPoPT", 1 },
+        { "eyJ.a.b", "Bearer eyJ.a.b", 1 },
+        { "Bearer T", "Bearer T", 1 },
+        { "DPoP a, b", "DPoP credentials-doubled", 1 },
+        { "a, DPoP b", "Bearer credentials-doubled", 1 },
+    };
+    apr_size_t i;
+
+    for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        STR_IS(either(rows[i].value, rows[i].bare, NULL, p), rows[i].want, "RFC 9449 7.1 <%s>%s: %s", rows[i].value,
+               rows[i].bare ? " in another field" : "", rows[i].want);
+    }
+    STR_IS(either(NULL, 0, NULL, p), "Bearer credentials-missing", "no field");
+    STR_IS(either("DPoP T", 0, "access_token=U", p), "DPoP credentials-query", "CHL-7 H05 field and query, DPoP");
+    BARE("DPoP T", "credentials-scheme", "DPoP in another field, where it is not spoken");
+    BARE("DPoP", "DPoP", "a bare token of that name, where it is not spoken");
+}
+
 static void lengths(apr_pool_t *p)
 {
     const apr_size_t most = MCP_LIMIT_TOKEN;
@@ -183,5 +251,6 @@ static void test(apr_pool_t *p)
     doubled(p);
     bare(p);
     queries(p);
+    dpop(p);
     lengths(p);
 }

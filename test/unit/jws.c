@@ -54,7 +54,7 @@ ECDSA_SIG *ECDSA_SIG_new(void)
 static mcp_status_t parse(mcp_jws_t **pjws, const char *token, apr_pool_t *p)
 {
     mcp_jws_t *jws = (mcp_jws_t *)&jws;
-    mcp_status_t status = mcp_jws_parse(&jws, token, strlen(token), p);
+    mcp_status_t status = mcp_jws_parse(&jws, token, strlen(token), MCP_JWS_TOKEN, p);
 
     SIGN_MUST((status == MCP_OK) == (jws != NULL));
     *pjws = jws;
@@ -117,9 +117,10 @@ static void test_parts(apr_pool_t *p)
     for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         OK(parse(&jws, rows[i][0], p) == MCP_TOKEN_MALFORMED, "%s: malformed", rows[i][1]);
     }
-    OK(mcp_jws_parse(&jws, "eyJhbGciOiJFUzI1NiJ9.e30.AA\0A", 29, p) == MCP_TOKEN_MALFORMED,
+    OK(mcp_jws_parse(&jws, "eyJhbGciOiJFUzI1NiJ9.e30.AA\0A", 29, MCP_JWS_TOKEN, p) == MCP_TOKEN_MALFORMED,
        "T21 a NUL byte: malformed");
-    OK(mcp_jws_parse(&jws, "eyJhbGciOiJFUzI1NiJ9.e30.AAAA!", 29, p) == MCP_OK, "bytes behind the end are not read");
+    OK(mcp_jws_parse(&jws, "eyJhbGciOiJFUzI1NiJ9.e30.AAAA!", 29, MCP_JWS_TOKEN, p) == MCP_OK,
+       "bytes behind the end are not read");
     OK(jws && jws->payload_len == 2 && !memcmp(jws->payload, "{}", 2) && jws->signature_len == 3,
        "payload and signature");
     OK(jws && jws->input_len == 24 && !memcmp(jws->input, "eyJhbGciOiJFUzI1NiJ9.e30", 24), "TOK-13 what is signed");
@@ -133,10 +134,12 @@ static void test_length(apr_pool_t *p)
 
     memset(token, 'A', MCP_LIMIT_TOKEN + 1);
     memcpy(token, start, strlen(start));
-    OK(mcp_jws_parse(&jws, token, MCP_LIMIT_TOKEN, p) == MCP_OK, "a token of the greatest length is read");
-    OK(mcp_jws_parse(&jws, token, MCP_LIMIT_TOKEN + 1, p) == MCP_TOKEN_TOO_LONG, "a byte over the limit is too long");
+    OK(mcp_jws_parse(&jws, token, MCP_LIMIT_TOKEN, MCP_JWS_TOKEN, p) == MCP_OK,
+       "a token of the greatest length is read");
+    OK(mcp_jws_parse(&jws, token, MCP_LIMIT_TOKEN + 1, MCP_JWS_TOKEN, p) == MCP_TOKEN_TOO_LONG,
+       "a byte over the limit is too long");
     memset(token, '.', MCP_LIMIT_TOKEN);
-    OK(mcp_jws_parse(&jws, token, MCP_LIMIT_TOKEN, p) == MCP_TOKEN_MALFORMED, "T11 nothing but dots");
+    OK(mcp_jws_parse(&jws, token, MCP_LIMIT_TOKEN, MCP_JWS_TOKEN, p) == MCP_TOKEN_MALFORMED, "T11 nothing but dots");
 }
 
 static void test_header(apr_pool_t *p)
@@ -210,6 +213,111 @@ static void test_header(apr_pool_t *p)
         OK(header(rows[i].text, p) == rows[i].want, "T01 T03 T04 T06 T10 T13 K14 TOK-4 TOK-5 TOK-10 TOK-11 %s: %s",
            rows[i].text, mcp_status_info(rows[i].want)->slug);
     }
+}
+
+/* What each kind of JWS may have in its header. */
+static void test_kinds(apr_pool_t *p)
+{
+    static const struct {
+        const char *text;
+        mcp_status_t token, proof, any;
+    } rows[] = {
+        { "{\"alg\":\"ES256\"}", MCP_OK, MCP_TOKEN_HEADER, MCP_OK },
+        { "{\"alg\":\"ES256\",\"jwk\":{\"a\":1}}", MCP_TOKEN_HEADER, MCP_OK, MCP_OK },
+        { "{\"alg\":\"ES256\",\"jwk\":{}}", MCP_TOKEN_HEADER, MCP_OK, MCP_OK },
+        { "{\"alg\":\"ES256\",\"jwk\":\"{}\"}", MCP_TOKEN_HEADER, MCP_TOKEN_HEADER, MCP_OK },
+        { "{\"alg\":\"ES256\",\"jwk\":[{}]}", MCP_TOKEN_HEADER, MCP_TOKEN_HEADER, MCP_OK },
+        { "{\"alg\":\"ES256\",\"jwk\":null}", MCP_TOKEN_HEADER, MCP_TOKEN_HEADER, MCP_OK },
+        { "{\"alg\":\"ES256\",\"jwk\":{},\"jku\":\"x\"}", MCP_TOKEN_HEADER, MCP_TOKEN_HEADER, MCP_OK },
+        { "{\"alg\":\"ES256\",\"jwk\":{},\"x5u\":\"x\"}", MCP_TOKEN_HEADER, MCP_TOKEN_HEADER, MCP_OK },
+        { "{\"alg\":\"ES256\",\"jwk\":{},\"zip\":\"x\"}", MCP_TOKEN_HEADER, MCP_TOKEN_HEADER, MCP_TOKEN_HEADER },
+        { "{\"alg\":\"ES256\",\"jwk\":{},\"enc\":\"x\"}", MCP_TOKEN_HEADER, MCP_TOKEN_HEADER, MCP_TOKEN_HEADER },
+        { "{\"alg\":\"ES256\",\"jwk\":{},\"b64\":true}", MCP_TOKEN_HEADER, MCP_TOKEN_HEADER, MCP_TOKEN_HEADER },
+        { "{\"alg\":\"ES256\",\"jwk\":{},\"crit\":[]}", MCP_TOKEN_HEADER, MCP_TOKEN_CRITICAL, MCP_TOKEN_CRITICAL },
+        { "{\"alg\":\"none\",\"jwk\":{}}", MCP_TOKEN_HEADER, MCP_TOKEN_ALGORITHM, MCP_TOKEN_ALGORITHM },
+        { "{\"alg\":\"ES256\",\"jwk\":{},\"kid\":1}", MCP_TOKEN_HEADER, MCP_TOKEN_HEADER, MCP_TOKEN_HEADER },
+    };
+    apr_size_t i;
+
+    for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        const mcp_status_t wants[] = { rows[i].token, rows[i].proof, rows[i].any };
+        const char *text = sign_join(sign_input(rows[i].text, "{}", p), "s", 1, p);
+        int kind, wrong = 0;
+
+        for (kind = MCP_JWS_TOKEN; kind <= MCP_JWS_ANY; kind++) {
+            mcp_jws_t *jws;
+
+            wrong += mcp_jws_parse(&jws, text, strlen(text), (mcp_jws_kind_t)kind, p) != wants[kind];
+            wrong += wants[kind] == MCP_OK && !json_object_get(jws->header, "alg");
+            wrong += wants[kind] == MCP_OK && json_is_object(jws->jwk) != (kind == MCP_JWS_PROOF);
+        }
+        OK(!wrong, "T05 T06 POP-3 a token, a proof, any JWS: %s", rows[i].text);
+    }
+}
+
+static void test_empty(apr_pool_t *p)
+{
+    static const char empty[] = "eyJhbGciOiJFUzI1NiJ9..AAAA", bare[] = "eyJhbGciOiJFUzI1NiJ9.e30.";
+    mcp_jws_t *jws;
+
+    OK(mcp_jws_parse(&jws, empty, strlen(empty), MCP_JWS_ANY, p) == MCP_OK && jws->payload_len == 0 &&
+           jws->input_len == 21,
+       "any JWS may have an empty payload");
+    OK(mcp_jws_parse(&jws, empty, strlen(empty), MCP_JWS_PROOF, p) == MCP_TOKEN_MALFORMED, "a proof may not");
+    OK(mcp_jws_parse(&jws, bare, strlen(bare), MCP_JWS_ANY, p) == MCP_TOKEN_MALFORMED,
+       "T01 but none an empty signature");
+}
+
+/* What is a JWS, good or bad, and what only its issuer knows about. */
+static void test_is(apr_pool_t *p)
+{
+    static const struct {
+        const char *head;
+        int is;
+    } rows[] = {
+        { "{\"alg\":\"ES256\"}", 1 },
+        { " \t\r\n{}", 1 },
+        { "{\"alg\":\"none\"}", 1 },
+        { "{\"alg\":1,\"alg\":2}", 1 },
+        { "{\"n\":1e999}", 1 },
+        { "{\"a\":[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]}", 1 },
+        { "[]", 0 },
+        { "[{\"a\":1,\"a\":2}]", 0 },
+        { "\"x\"", 0 },
+        { "1", 0 },
+        { " ", 0 },
+        { "{", 0 },
+        { "{}x", 0 },
+        { "{alg}", 0 },
+        { "{\xff\xfe}", 0 },
+    };
+    static const char *const texts[] = { "",
+                                         ".",
+                                         "..",
+                                         "...",
+                                         "opaque",
+                                         "opa.que",
+                                         "opa.que.token",
+                                         "2YotnFZFEjr1zCsicMWpAA",
+                                         "eyJhbGciOiJFUzI1NiJ9",
+                                         "eyJhbGciOiJFUzI1NiJ9.e30",
+                                         "eyJhbGciOiJFUzI1NiJ9.e30.AA.AA",
+                                         "eyJhbGciOiJFUzI1NiJ9.e30.AA.AA.AA",
+                                         "eyJhbGciOiJFUzI1NiJ9=.e30.AA",
+                                         "e3+.e30.AA",
+                                         ".e30.AA" };
+    apr_size_t i;
+
+    for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        const char *text = sign_join(sign_input(rows[i].head, "x", p), "s", 1, p);
+
+        OK(mcp_jws_is(text, strlen(text), p) == rows[i].is, "T24 %s is %s", text, rows[i].is ? "a JWS" : "none");
+    }
+    for (i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        OK(!mcp_jws_is(texts[i], strlen(texts[i]), p), "T24 '%s' is none", texts[i]);
+    }
+    OK(mcp_jws_is("eyJhbGciOiJFUzI1NiJ9..", 22, p), "T24 T01 one without payload and signature is one, a bad one");
+    OK(mcp_jws_is("eyJhbGciOiJFUzI1NiJ9.!.?", 24, p), "T24 whatever stands there");
 }
 
 /* Containers inside each other, the header itself included. */
@@ -559,6 +667,9 @@ static void test(apr_pool_t *p)
     test_parts(p);
     test_length(p);
     test_header(p);
+    test_kinds(p);
+    test_empty(p);
+    test_is(p);
     test_limits(p);
     test_typ(p);
     for (i = 0; i < 6; i++) {

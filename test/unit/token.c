@@ -1,9 +1,26 @@
 #include <openssl/x509.h>
 #include <stdlib.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
 
+#include "base/clock.h"
+#include "base/json.h"
 #include "base/limits.h"
 #include "tap.h"
 #include "world.h"
+
+/* How far ahead the next look at a clock is, once: instead of the C library's. */
+static int ahead;
+
+int clock_gettime(clockid_t id, struct timespec *now)
+{
+    int rc = (int)syscall(SYS_clock_gettime, id, now);
+
+    now->tv_sec += ahead;
+    ahead = 0;
+    return rc;
+}
 
 /* The verdict on a payload signed with the good RSA key. */
 static mcp_status_t payload(const world_t *w, const char *text)
@@ -113,6 +130,9 @@ static void test_table_header(const world_t *w)
     }
 }
 
+/* The claims that RFC 9068 section 2.2 requires; every token has iss, exp and aud. */
+#define PROFILE ",\"sub\":\"s\",\"client_id\":\"c\",\"jti\":\"j\",\"iat\":1"
+
 static void test_typ(world_t *w)
 {
     static const struct {
@@ -138,7 +158,7 @@ static void test_typ(world_t *w)
 
     for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         const char *token = sign_token(w->rsa, "RS256", apr_psprintf(w->p, "{%s\"alg\":\"RS256\"}", rows[i].typ),
-                                       claims(w, ",\"sub\":\"s\",\"client_id\":\"c\",\"jti\":\"j\",\"iat\":1"), w->p);
+                                       claims(w, PROFILE), w->p);
 
         for (types = 0, wrong = 0; types <= MCP_TYPES_DEFAULT; types++) {
             w->trust.types = types;
@@ -149,23 +169,63 @@ static void test_typ(world_t *w)
     w->trust.types = MCP_TYPES_DEFAULT;
 }
 
+/* Strict and lenient at the same time: the verdict of the strict mode on a token that the lenient one accepts. */
+static mcp_status_t strict(world_t *w, const char *text)
+{
+    const char *token = sign_token(w->rsa, "RS256", head(w, "RS256", "rsa"), text, w->p);
+    mcp_status_t status;
+
+    OK(verify(w, token) == MCP_OK, "TOK-8 the lenient mode takes %s", text);
+    w->trust.types = MCP_TYPE_AT_JWT;
+    status = verify(w, token);
+    w->trust.types = MCP_TYPES_DEFAULT;
+    return status;
+}
+
 static void test_profile(world_t *w)
 {
     static const char *const members[] = { ",\"sub\":\"s\"", ",\"client_id\":\"c\"", ",\"jti\":\"j\"", ",\"iat\":1" };
+    static const char *const empty[] = { ",\"sub\":\"\",\"client_id\":\"c\",\"jti\":\"j\",\"iat\":1",
+                                         ",\"sub\":\"s\",\"client_id\":\"\",\"jti\":\"j\",\"iat\":1",
+                                         ",\"sub\":\"s\",\"client_id\":\"c\",\"jti\":\"\",\"iat\":1",
+                                         ",\"sub\":\"s\",\"client_id\":\"c\",\"jti\":7,\"iat\":1",
+                                         ",\"sub\":\"s\",\"azp\":\"c\",\"jti\":\"j\",\"iat\":1" };
     int i, j;
 
     for (i = 0; i <= 4; i++) {
-        const char *some = "", *token;
+        const char *some = "";
 
         for (j = 0; j < 4; j++) {
             some = j == i ? some : apr_pstrcat(w->p, some, members[j], NULL);
         }
-        token = sign_token(w->rsa, "RS256", head(w, "RS256", "rsa"), claims(w, some), w->p);
-        w->trust.types = MCP_TYPE_AT_JWT;
-        OK(verify(w, token) == (i == 4 ? MCP_OK : MCP_TOKEN_CLAIMS),
+        OK(strict(w, claims(w, some)) == (i == 4 ? MCP_OK : MCP_TOKEN_CLAIMS),
            "TOK-8 only at+jwt accepted, claim %d of 4 missing", i);
-        w->trust.types = MCP_TYPES_DEFAULT;
-        OK(verify(w, token) == MCP_OK, "TOK-8 the lenient mode does without it");
+        OK(strict(w, claims(w, empty[i])) == MCP_TOKEN_CLAIMS, "TOK-8 claims that say nothing: {%s}", empty[i]);
+    }
+}
+
+/* RFC 9068 sections 2.2.1 and 2.2.3: not required, but of these types where they stand. */
+static void test_profile_types(world_t *w)
+{
+    static const char *const good[] = {
+        ",\"scope\":\"a b\"",          ",\"scope\":\"\"", ",\"acr\":\"mfa\"",          ",\"auth_time\":1799999000",
+        ",\"auth_time\":1799999000.5", ",\"amr\":[]",     ",\"amr\":[\"pwd\",\"otp\"]"
+    };
+    static const char *const bad[] = {
+        ",\"scope\":null",      ",\"scope\":[\"a\"]",  ",\"scope\":7",        ",\"acr\":null",
+        ",\"acr\":1",           ",\"acr\":[\"mfa\"]",  ",\"auth_time\":null", ",\"auth_time\":\"1799999000\"",
+        ",\"auth_time\":true",  ",\"amr\":null",       ",\"amr\":\"pwd\"",    ",\"amr\":{\"pwd\":1}",
+        ",\"amr\":[\"pwd\",1]", ",\"amr\":[[\"pwd\"]]"
+    };
+    apr_size_t i;
+
+    for (i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+        OK(strict(w, claims(w, apr_pstrcat(w->p, PROFILE, good[i], NULL))) == MCP_OK, "TOK-8 {%s} is of its type",
+           good[i]);
+    }
+    for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        OK(strict(w, claims(w, apr_pstrcat(w->p, PROFILE, bad[i], NULL))) == MCP_TOKEN_CLAIMS,
+           "TOK-8 {%s} is not of its type", bad[i]);
     }
 }
 
@@ -176,10 +236,81 @@ static void test_kinds(const world_t *w)
     OK(payload(w, claims(w, ",\"at_hash\":\"x\"")) == MCP_TOKEN_TYPE, "T19 TOK-7 an ID token: at_hash");
     OK(payload(w, claims(w, ",\"events\":{}")) == MCP_TOKEN_TYPE, "T19 TOK-7 a logout token: events");
     OK(payload(w, claims(w, ",\"typ\":\"ID\"")) == MCP_TOKEN_TYPE, "T19 TOK-7 an ID token of Keycloak");
-    OK(payload(w, claims(w, ",\"cnf\":{\"jkt\":\"x\"}")) == MCP_TOKEN_BOUND, "a bound token that nobody can check");
     OK(payload(w, nonce) == MCP_OK, "nonce in an at+jwt is harmless");
     OK(verify(w, sign_token(w->rsa, "RS256", "{\"alg\":\"RS256\",\"typ\":\"JWT\"}", nonce, w->p)) == MCP_TOKEN_TYPE,
        "T19 nonce in a JWT makes an ID token");
+}
+
+#define DIGEST "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I" /* of RFC 9449 section 6.1 */
+
+static void test_binding(const world_t *w)
+{
+    const char *text = claims(w, ",\"cnf\":{\"jkt\":\"" DIGEST "\"}");
+    const char *token = sign_token(w->rsa, "RS256", head(w, "RS256", "rsa"), text, w->p);
+    mcp_token_t *result;
+
+    verify_at(&result, w, token, strlen(token), apr_time_from_sec(NOW));
+    OK(result && !result->binding.x5t, "POP-1 a token that is bound to a key is a token");
+    STR_IS(result ? result->binding.jkt : NULL, DIGEST, "POP-1 to this key: the sender has to prove it");
+    text = claims(w, ",\"cnf\":{\"x5t#S256\":\"" DIGEST "\"}");
+    token = sign_token(w->rsa, "RS256", head(w, "RS256", "rsa"), text, w->p);
+    verify_at(&result, w, token, strlen(token), apr_time_from_sec(NOW));
+    OK(result && !result->binding.jkt, "POP-8 a token that is bound to a certificate is a token");
+    STR_IS(result ? result->binding.x5t : NULL, DIGEST, "POP-8 to this one");
+    token = sign_token(w->rsa, "RS256", head(w, "RS256", "rsa"), claims(w, ""), w->p);
+    verify_at(&result, w, token, strlen(token), apr_time_from_sec(NOW));
+    OK(result && !result->binding.jkt && !result->binding.x5t, "one that is not bound");
+    OK(payload(w, claims(w, ",\"cnf\":{\"jkt\":\"x\"}")) == MCP_TOKEN_BOUND &&
+           payload(w, claims(w, ",\"cnf\":{\"jwk\":{}}")) == MCP_TOKEN_BOUND,
+       "POP-1 bound to what nobody can check");
+}
+
+/* What mcp_token_check says of claims that no signature vouches for. */
+static mcp_status_t checked(mcp_token_t *token, mcp_token_step_t *pstep, const world_t *w, const char *text, int at_jwt)
+{
+    memset(token, 0, sizeof(*token));
+    token->trust = &w->trust;
+    SIGN_MUST(mcp_json_parse_object(&token->claims, text, strlen(text), MCP_LIMIT_JOSE_DEPTH, w->p) == MCP_OK);
+    return mcp_token_check(token, pstep, at_jwt, apr_time_from_sec(NOW), w->p);
+}
+
+/* Each token fails at one check only, and at all that come behind it. */
+static void test_check(const world_t *w)
+{
+    static const struct {
+        const char *text;
+        int at_jwt;
+        mcp_status_t want;
+        mcp_token_step_t step;
+    } rows[] = {
+        { "{\"typ\":\"ID\",\"exp\":1,\"sub\":7,\"cnf\":1}", 1, MCP_TOKEN_TYPE, MCP_STEP_KIND },
+        { "{\"nonce\":\"n\",\"exp\":1}", 0, MCP_TOKEN_TYPE, MCP_STEP_KIND },
+        { "{\"nonce\":\"n\",\"exp\":1,\"sub\":7,\"cnf\":1}", 1, MCP_TOKEN_EXPIRED, MCP_STEP_TIMES },
+        { "{\"sub\":7,\"cnf\":1}", 1, MCP_TOKEN_CLAIMS, MCP_STEP_TIMES },
+        { "{\"exp\":1800000300,\"nbf\":1800003600}", 1, MCP_TOKEN_NOT_YET, MCP_STEP_TIMES },
+        { "{\"exp\":1800000300,\"sub\":7,\"cnf\":1}", 1, MCP_TOKEN_AUDIENCE, MCP_STEP_AUDIENCE },
+        { "{\"exp\":1800000300,\"aud\":\"" RESOURCE "\",\"sub\":7,\"cnf\":1}", 1, MCP_TOKEN_CLAIMS, MCP_STEP_CLAIMS },
+        { "{\"exp\":1800000300,\"aud\":\"" RESOURCE "\",\"cnf\":1}", 1, MCP_TOKEN_BOUND, MCP_STEP_BINDING },
+        { "{\"exp\":1800000300,\"aud\":\"" RESOURCE "\"}", 0, MCP_OK, MCP_STEP_DONE },
+    };
+    mcp_token_step_t step;
+    mcp_token_t token;
+    apr_size_t i;
+
+    for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        OK(checked(&token, &step, w, rows[i].text, rows[i].at_jwt) == rows[i].want && step == rows[i].step,
+           "TOK-7 %s: %s at %s", rows[i].text, mcp_status_info(rows[i].want)->slug, mcp_token_step_name(rows[i].step));
+    }
+    checked(&token, &step, w,
+            "{\"exp\":1800000300,\"nbf\":1799999999,\"aud\":\"" RESOURCE
+            "\",\"sub\":\"u\",\"azp\":\"a\",\"cnf\":{\"jkt\":\"" DIGEST "\"}}",
+            0);
+    STR_IS(token.sub, "u", "its sub");
+    STR_IS(token.client, "a", "its client");
+    STR_IS(token.binding.jkt, DIGEST, "its key");
+    OK(token.not_after == apr_time_from_sec(NOW + 300 + SKEW) &&
+           token.not_before == apr_time_from_sec(NOW - 1 - SKEW) && !token.kid && !token.generation,
+       "its times; kid and generation are left to who has a signature");
 }
 
 static void test_table_times(const world_t *w)
@@ -560,6 +691,75 @@ static void test_lack(const world_t *w)
     mcp_keycache_put(x.trust.keys, NULL);
     lack = lack_of(MCP_KEYS_UNAVAILABLE, &x, good, "none any more");
     OK(lack.generation == 2, "it says what the verdict came from");
+    x.trust.keys = crowd(w, 0, "\"kid\":\"rsa\",");
+    mcp_keycache_limit(x.trust.keys, 0);
+    lack = lack_of(MCP_KEYS_UNAVAILABLE, &x, good, "R02 a set that may not be used any more");
+    OK(lack.trust == &x.trust && lack.generation == 0, "R02 a fresh one could help");
+    x.trust.keys = NULL;
+    lack = lack_of(MCP_KEYS_UNAVAILABLE, &x, good, "an issuer without keys");
+    OK(lack.trust == &x.trust && !lack.kid, "it says whom to ask");
+}
+
+/* The set may not be used, then it may, all within one judgement: generation 0 must not come with a good token, for that is
+ * what the cache takes for a token that needs no keys. */
+static void test_revived(const world_t *w)
+{
+    const char *token = sign_token(w->rsa, "RS256", head(w, "RS256", "rsa"), claims(w, ""), w->p);
+    world_t x = *w;
+
+    x.trusts = list_make(&x.trust, w->p);
+    x.trust.keys = crowd(w, 0, "\"kid\":\"rsa\",");
+    mcp_keycache_limit(x.trust.keys, mcp_clock_monotonic() + apr_time_from_sec(1000));
+    OK(verify(&x, token) == MCP_OK, "a set that may be used");
+    ahead = 2000;
+    OK(verify(&x, token) == MCP_KEYS_UNAVAILABLE && !ahead, "C04 R02 a set that comes back meanwhile does not count");
+    OK(verify(&x, token) == MCP_OK, "R02 the next time it does");
+}
+
+/* The check that failed, and no other than that. */
+static void test_steps(const world_t *w)
+{
+    static const char *const names[] = { "jws",       "payload", "issuer", "algorithm", "type",   "key",
+                                         "signature", "kind",    "times",  "audience",  "claims", "binding" };
+    const char *good = claims(w, ""), *rs = head(w, "RS256", "rsa");
+    const struct {
+        const char *header, *payload;
+        EVP_PKEY *pkey;
+        mcp_token_step_t step;
+    } rows[] = { { "{\"alg\":\"none\"}", "[]", w->rsa, MCP_STEP_PARSE },
+                 { "{\"alg\":\"RS256\",\"typ\":\"x\"}", "[]", w->rsa, MCP_STEP_PAYLOAD },
+                 { "{\"alg\":\"RS256\",\"typ\":\"x\"}", "{\"iss\":7}", w->rsa, MCP_STEP_PAYLOAD },
+                 { "{\"alg\":\"ES256\",\"typ\":\"x\"}", "{\"iss\":\"x\"}", w->p256, MCP_STEP_ISSUER },
+                 { "{\"alg\":\"Ed25519\",\"typ\":\"x\"}", "{\"iss\":\"" OTHER_ISSUER "\"}", w->ed25519,
+                   MCP_STEP_ALGORITHM },
+                 { "{\"alg\":\"RS256\",\"typ\":\"x\",\"kid\":\"new\"}", good, w->rsa, MCP_STEP_TYPE },
+                 { "{\"alg\":\"RS256\",\"kid\":\"new\"}", good, w->rsa, MCP_STEP_KEY },
+                 { "{\"alg\":\"RS256\",\"kid\":\"p256\"}", good, w->rsa, MCP_STEP_KEY },
+                 { rs, timed(w, ""), w->stranger, MCP_STEP_SIGNATURE },
+                 { rs, claims(w, ",\"events\":1"), w->rsa, MCP_STEP_KIND },
+                 { rs, timed(w, ""), w->rsa, MCP_STEP_TIMES },
+                 { rs, "{\"iss\":\"" ISSUER "\",\"exp\":1800000300,\"sub\":7}", w->rsa, MCP_STEP_AUDIENCE },
+                 { rs, claims(w, ",\"sub\":7"), w->rsa, MCP_STEP_CLAIMS },
+                 { rs, claims(w, ",\"cnf\":7"), w->rsa, MCP_STEP_BINDING },
+                 { rs, good, w->rsa, MCP_STEP_DONE } };
+    mcp_token_t *result;
+    apr_size_t i;
+
+    for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        const char *alg = rows[i].pkey == w->p256 ? "ES256" : rows[i].pkey == w->ed25519 ? "EdDSA" : "RS256";
+        const char *token = sign_token(rows[i].pkey, alg, rows[i].header, rows[i].payload, w->p);
+        mcp_token_lack_t lack = { .step = MCP_STEP_DONE };
+
+        mcp_token_verify(&result, &lack, token, strlen(token), w->trusts, apr_time_from_sec(NOW), w->p);
+        STR_IS(mcp_token_step_name(lack.step), mcp_token_step_name(rows[i].step), "%s %s: %s", rows[i].header,
+               rows[i].payload, mcp_token_step_name(rows[i].step));
+    }
+    for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        STR_IS(mcp_token_step_name((mcp_token_step_t)i), names[i], "the checks in their order: %s", names[i]);
+    }
+    OK(i == MCP_STEP_DONE && !strcmp(mcp_token_step_name(MCP_STEP_DONE), "done") &&
+           !strcmp(mcp_token_step_name((mcp_token_step_t)99), "done"),
+       "and nothing behind them");
 }
 
 static void test_depth(const world_t *w)
@@ -625,7 +825,10 @@ static void test(apr_pool_t *p)
     test_table_header(&w);
     test_typ(&w);
     test_profile(&w);
+    test_profile_types(&w);
     test_kinds(&w);
+    test_binding(&w);
+    test_check(&w);
     test_table_times(&w);
     test_table_payload(&w);
     test_issuer(&w);
@@ -641,6 +844,8 @@ static void test(apr_pool_t *p)
     test_candidates(&w);
     test_rotation(&w);
     test_lack(&w);
+    test_revived(&w);
+    test_steps(&w);
     test_depth(&w);
     test_mutations(&w, w.rsa, "RS256", "rsa");
     test_mutations(&w, w.p256, "ES256", "p256");

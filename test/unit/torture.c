@@ -244,8 +244,8 @@ static int is_able(const mcp_keyset_t *set, const sample_t *sample, apr_pool_t *
     const mcp_jwk_t *key;
     mcp_jws_t *good, *bad;
 
-    return mcp_jws_parse(&good, sample->good, strlen(sample->good), p) == MCP_OK &&
-           mcp_jws_parse(&bad, sample->bad, strlen(sample->bad), p) == MCP_OK &&
+    return mcp_jws_parse(&good, sample->good, strlen(sample->good), MCP_JWS_TOKEN, p) == MCP_OK &&
+           mcp_jws_parse(&bad, sample->bad, strlen(sample->bad), MCP_JWS_TOKEN, p) == MCP_OK &&
            mcp_keyset_find(&key, 1, set, sample->kid, good->alg->alg) == 1 && mcp_jws_verify(good, key) == MCP_OK &&
            mcp_jws_verify(bad, key) != MCP_OK;
 }

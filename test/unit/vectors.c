@@ -121,7 +121,7 @@ static int jws_good(const char *text, const mcp_keyset_t *set, apr_pool_t *p)
     mcp_jws_t *jws;
     int i, n;
 
-    if (!text || !set || mcp_jws_parse(&jws, text, strlen(text), p) != MCP_OK) {
+    if (!text || !set || mcp_jws_parse(&jws, text, strlen(text), MCP_JWS_TOKEN, p) != MCP_OK) {
         return 0;
     }
     n = mcp_keyset_find(found, 8, set, jws->kid, jws->alg->alg);
@@ -221,7 +221,7 @@ static void cookbook_good(const char *name, apr_pool_t *p)
     keyset = apr_psprintf(p, "{\"keys\":[%s]}", text);
     OK(!mcp_keyset_parse(&set, keyset, strlen(keyset)), "K10 the private key of %s gives its public part", name);
     OK(jws_good(jws, set, p), "TOK-6 %s is good", name);
-    OK(mcp_jws_parse(&parsed, jws, strlen(jws), p) == MCP_OK &&
+    OK(mcp_jws_parse(&parsed, jws, strlen(jws), MCP_JWS_TOKEN, p) == MCP_OK &&
            parsed->payload_len == strlen(text_of(input, "payload")) &&
            !memcmp(parsed->payload, text_of(input, "payload"), parsed->payload_len),
        "its payload is what was signed");
@@ -244,7 +244,7 @@ static void cookbook_output(const json_t *output, const char *name, apr_pool_t *
         mcp_jws_t *jws;
 
         count++;
-        wrong += mcp_jws_parse(&jws, text, strlen(text), p) == MCP_OK;
+        wrong += mcp_jws_parse(&jws, text, strlen(text), MCP_JWS_TOKEN, p) == MCP_OK;
         free(dump);
     }
     OK(count && !wrong, "T09 T10 K13 TOK-10 TOK-12 TOK-14 %s is refused, %d forms", name, count);

@@ -84,9 +84,10 @@ static inline mcp_status_t verify_at(mcp_token_t **ptoken, const world_t *w, con
                                      apr_time_t now)
 {
     mcp_token_t *result = (mcp_token_t *)&result;
-    mcp_status_t status = mcp_token_verify(&result, NULL, token, len, w->trusts, now, w->p);
+    mcp_token_lack_t lack;
+    mcp_status_t status = mcp_token_verify(&result, &lack, token, len, w->trusts, now, w->p);
 
-    SIGN_MUST((status == MCP_OK) == (result != NULL));
+    SIGN_MUST((status == MCP_OK) == (result != NULL) && (status == MCP_OK) == (lack.step == MCP_STEP_DONE));
     *ptoken = result;
     return status;
 }
