@@ -42,5 +42,8 @@ const char *mcp_challenge_make(const mcp_challenge_t *challenge, apr_pool_t *p)
     params = append(params, "scope", challenge->scope, 0, p);
     params = append(params, "error", challenge->error, 0, p);
     params = append(params, "error_description", challenge->error_description, 0, p);
-    return *params ? apr_pstrcat(p, "Bearer ", params, NULL) : "Bearer";
+    params = append(params, "acr_values", challenge->acr_values, 0, p);
+    params = append(params, "max_age", challenge->max_age, 0, p);
+    params = append(params, "algs", challenge->algs, 0, p);
+    return apr_pstrcat(p, challenge->scheme, *params ? " " : "", params, NULL);
 }

@@ -84,6 +84,14 @@ static int has_claim(const mcp_token_t *token, const mcp_requirement_t *requirem
     return 0;
 }
 
+/* RFC 9470 section 5: what is not said is not satisfied. */
+static int has_acr(const mcp_token_t *token, const apr_array_header_t *acrs)
+{
+    const char *acr = acrs ? mcp_claims_acr(token->claims) : NULL;
+
+    return !acrs || (acr && is_listed(acrs, acr));
+}
+
 static mcp_status_t judge(const mcp_token_t *token, const mcp_policy_t *policy, const apr_array_header_t *scopes,
                           apr_pool_t *p)
 {
@@ -92,6 +100,9 @@ static mcp_status_t judge(const mcp_token_t *token, const mcp_policy_t *policy, 
 
     if (policy->parties && (!token->client || !is_listed(policy->parties, token->client))) {
         return MCP_CLIENT_FORBIDDEN;
+    }
+    if (!has_acr(token, policy->acrs)) {
+        return MCP_AUTHENTICATION_WEAK;
     }
     if (!has_scopes(scopes, policy, p)) {
         return MCP_SCOPE_MISSING;
@@ -139,7 +150,8 @@ static mcp_grant_t *pack(const mcp_grant_t *from, const apr_array_header_t *forw
 {
     apr_size_t pointers = forwards->nelts * sizeof(const char *), words = from->acl_values.words * sizeof(apr_uint32_t);
     apr_size_t size = sizeof(*from) + pointers + words + size_of(from->iss) + size_of(from->sub) +
-                      size_of(from->client) + size_of(from->user) + size_of(from->scope);
+                      size_of(from->client) + size_of(from->user) + size_of(from->scope) + size_of(from->binding.jkt) +
+                      size_of(from->binding.x5t);
     mcp_grant_t *grant;
     char *at;
     int i;
@@ -162,13 +174,15 @@ static mcp_grant_t *pack(const mcp_grant_t *from, const apr_array_header_t *forw
     grant->client = place(&at, from->client);
     grant->user = place(&at, from->user);
     grant->scope = place(&at, from->scope);
+    grant->binding.jkt = place(&at, from->binding.jkt);
+    grant->binding.x5t = place(&at, from->binding.x5t);
     for (i = 0; i < forwards->nelts; i++) {
         grant->forwards[i] = place(&at, APR_ARRAY_IDX(forwards, i, const char *));
     }
     return grant;
 }
 
-mcp_grant_t *mcp_grant_make(const mcp_token_t *token, const mcp_policy_t *policy, apr_pool_t *scratch)
+mcp_grant_t *mcp_grant_make(const mcp_token_t *token, const mcp_policy_t *policy, apr_time_t until, apr_pool_t *scratch)
 {
     apr_array_header_t *scopes = values_of(token, policy->scope_paths, scratch);
     mcp_grant_t grant;
@@ -176,9 +190,12 @@ mcp_grant_t *mcp_grant_make(const mcp_token_t *token, const mcp_policy_t *policy
     memset(&grant, 0, sizeof(grant));
     grant.entry.not_after = token->not_after;
     grant.entry.not_before = token->not_before;
-    grant.entry.keys = token->trust->keys;
+    grant.entry.until = until;
+    grant.entry.keys = token->generation ? token->trust->keys : NULL;
     grant.entry.generation = token->generation;
     grant.status = judge(token, policy, scopes, scratch);
+    grant.auth_time = mcp_claims_auth_time(token->claims);
+    grant.binding = token->binding;
     grant.iss = token->trust->issuer;
     grant.sub = token->sub;
     grant.client = token->client;
@@ -186,4 +203,18 @@ mcp_grant_t *mcp_grant_make(const mcp_token_t *token, const mcp_policy_t *policy
     grant.scope = apr_array_pstrcat(scratch, scopes, ' ');
     mcp_scopes_collect(&grant.acl_values, policy->scopes, values_of(token, policy->acl_paths, scratch), scratch);
     return pack(&grant, forwards_of(token, policy, scratch));
+}
+
+mcp_status_t mcp_grant_judge(const mcp_grant_t *grant, const mcp_policy_t *policy, apr_interval_time_t skew,
+                             apr_time_t now)
+{
+    int later = grant->status == MCP_OK || grant->status == MCP_SCOPE_MISSING || grant->status == MCP_CLAIM_MISSING;
+
+    if (!policy->max_auth_age || !later) {
+        return grant->status;
+    }
+    if (!grant->auth_time || grant->auth_time > now + skew || now - grant->auth_time > policy->max_auth_age) {
+        return MCP_AUTHENTICATION_OLD;
+    }
+    return grant->status;
 }

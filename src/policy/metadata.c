@@ -5,8 +5,18 @@
 #include <string.h>
 
 /* The members that other directives write. */
-static const char *const own_names[] = { "resource", "authorization_servers", "bearer_methods_supported",
-                                         "scopes_supported" };
+static const char *const own_names[] = { "resource",
+                                         "authorization_servers",
+                                         "bearer_methods_supported",
+                                         "scopes_supported",
+                                         "dpop_signing_alg_values_supported",
+                                         "dpop_bound_access_tokens_required" };
+static const char certificates[] = "tls_client_certificate_bound_access_tokens";
+
+static int has_any(const apr_array_header_t *texts)
+{
+    return texts && texts->nelts;
+}
 
 static json_t *to_array(const apr_array_header_t *texts)
 {
@@ -44,18 +54,35 @@ static int add_more(json_t *document, const json_t *more)
     return 1;
 }
 
+/* The members that directives write. */
+static int add_own(json_t *document, const mcp_metadata_t *metadata)
+{
+    const apr_array_header_t *scopes = metadata->scopes_supported, *algs = metadata->dpop_algs;
+
+    return !json_object_set_new(document, own_names[0], json_string(metadata->resource)) &&
+           !json_object_set_new(document, own_names[1], to_array(metadata->authorization_servers)) &&
+           !json_object_set_new(document, own_names[2], json_pack("[s]", "header")) &&
+           (!has_any(scopes) || !json_object_set_new(document, own_names[3], to_array(scopes))) &&
+           (!has_any(algs) || !json_object_set_new(document, own_names[4], to_array(algs))) &&
+           (!metadata->dpop_required || !json_object_set_new(document, own_names[5], json_true()));
+}
+
+/* What is known of the server, unless its administrator knows better: TLS may end in front of it. */
+static int add_certificates(json_t *document, const mcp_metadata_t *metadata)
+{
+    if (!metadata->certificates || json_object_get(metadata->more, certificates)) {
+        return 1;
+    }
+    return !json_object_set_new(document, certificates, json_true());
+}
+
 const char *mcp_metadata_write(const mcp_metadata_t *metadata, apr_pool_t *p)
 {
-    const apr_array_header_t *scopes = metadata->scopes_supported;
     json_t *document = json_object();
     char *dumped = NULL;
     const char *text;
 
-    if (!json_object_set_new(document, own_names[0], json_string(metadata->resource)) &&
-        !json_object_set_new(document, own_names[1], to_array(metadata->authorization_servers)) &&
-        !json_object_set_new(document, own_names[2], json_pack("[s]", "header")) &&
-        (!scopes || !scopes->nelts || !json_object_set_new(document, own_names[3], to_array(scopes))) &&
-        add_more(document, metadata->more)) {
+    if (add_own(document, metadata) && add_more(document, metadata->more) && add_certificates(document, metadata)) {
         dumped = json_dumps(document, JSON_COMPACT | JSON_REAL_PRECISION(15));
     }
     json_decref(document);

@@ -27,6 +27,8 @@ typedef struct mcp_policy_t {
     const apr_array_header_t *parties;         /* const char *: allowed client_id or azp; NULL: any */
     const apr_array_header_t *required_scopes; /* const char *, interned in scopes */
     const apr_array_header_t *required_claims; /* mcp_requirement_t */
+    const apr_array_header_t *acrs;            /* const char *: one of them must be the acr, byte for byte; NULL: any */
+    apr_interval_time_t max_auth_age;          /* microseconds since auth_time at most; 0: any */
     const apr_array_header_t *scope_paths;     /* mcp_claim_path_t: where scopes are read */
     const apr_array_header_t *acl_paths;       /* mcp_claim_path_t: whose values the rules name */
     mcp_scopes_t *scopes;                      /* closed */
@@ -38,7 +40,10 @@ typedef struct mcp_policy_t {
 /* What is kept of a token: no claim tree, no token. One block that can live in the cache. */
 typedef struct mcp_grant_t {
     mcp_cache_entry_t entry; /* first: times, key generation, size */
-    mcp_status_t status;     /* MCP_OK, MCP_CLIENT_FORBIDDEN, MCP_SCOPE_MISSING, MCP_CLAIM_MISSING */
+    mcp_status_t status;     /* MCP_OK, MCP_CLIENT_FORBIDDEN, MCP_AUTHENTICATION_WEAK, MCP_SCOPE_MISSING,
+                              * MCP_CLAIM_MISSING */
+    apr_time_t auth_time;    /* 0: unknown */
+    mcp_binding_t binding;   /* whom the token belongs to: to be proven with each request */
     const char *iss;
     const char *sub; /* these four: NULL when the token has none */
     const char *client;
@@ -50,7 +55,15 @@ typedef struct mcp_grant_t {
 
 /* Judges a verified token by the policy and keeps what later phases need, in one malloc'ed block (free() releases it; the
  * cache takes it over). Order of checks: client (client_id or azp in parties), scopes (all required ones, hierarchy
- * applied), claims (all lines). NULL only when there is no memory. */
-mcp_grant_t *mcp_grant_make(const mcp_token_t *token, const mcp_policy_t *policy, apr_pool_t *scratch);
+ * applied), claims (all lines); in between, after the client, how the user authenticated (acr, RFC 9470 section 5).
+ * until: as in mcp_cache_entry_t. NULL only when there is no memory. */
+mcp_grant_t *mcp_grant_make(const mcp_token_t *token, const mcp_policy_t *policy, apr_time_t until,
+                            apr_pool_t *scratch);
+
+/* The verdict on a grant as of now (wall clock): its status, unless the user's authentication is too old by then, which
+ * comes before scopes and claims (RFC 9470 section 3: MCP_AUTHENTICATION_OLD; an unknown or future auth_time is too old).
+ * A max_auth_age of 0 asks for nothing. skew in microseconds: how far auth_time may lie in the future. */
+mcp_status_t mcp_grant_judge(const mcp_grant_t *grant, const mcp_policy_t *policy, apr_interval_time_t skew,
+                             apr_time_t now);
 
 #endif

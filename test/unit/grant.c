@@ -80,7 +80,7 @@ static mcp_grant_t *grant_of(fixture_t *f)
 
     mcp_scopes_close(f->policy.scopes, f->p);
     apr_pool_create(&scratch, f->p);
-    grant = mcp_grant_make(&f->token, &f->policy, scratch);
+    grant = mcp_grant_make(&f->token, &f->policy, 1700, scratch);
     apr_pool_destroy(scratch);
     apr_pool_cleanup_register(f->p, grant, release, apr_pool_cleanup_null);
     return grant;
@@ -127,8 +127,9 @@ static void contents(apr_pool_t *p)
     grant = grant_of(f);
     OK(grant->status == MCP_OK, "nothing is demanded");
     OK(grant->entry.not_after == 2000 && grant->entry.not_before == 1000 && grant->entry.generation == 7 &&
-           grant->entry.keys == f->trust.keys,
+           grant->entry.keys == f->trust.keys && grant->entry.until == 1700,
        "C01 C04 times and generation of the token");
+    OK(!grant->binding.jkt && !grant->binding.x5t && !grant->auth_time, "bound to nobody");
     STR_IS(grant->iss, "https://sso.example.com", "TOK-16 issuer");
     STR_IS(grant->sub, "jane", "TOK-16 subject");
     STR_IS(grant->client, "https://app.example/client.json", "TOK-16 a client that is a URL");
@@ -293,9 +294,123 @@ static void order(apr_pool_t *p)
     OK(status_of(f) == MCP_CLIENT_FORBIDDEN, "the client is judged first");
     STR_IS(grant_of(f)->scope, "s", "a refused token is described all the same");
     f->policy.parties = NULL;
+    f->policy.acrs = texts_of("mfa", NULL, p);
+    OK(status_of(f) == MCP_AUTHENTICATION_WEAK, "STP-1 then how the user authenticated");
+    f->policy.acrs = NULL;
     OK(status_of(f) == MCP_SCOPE_MISSING, "then the scopes");
     f->policy.required_scopes = NULL;
     OK(status_of(f) == MCP_CLAIM_MISSING, "then the claims");
+}
+
+/* ---- binding ---- */
+
+#define DIGEST "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I" /* of RFC 9449 section 6.1 */
+
+static void bindings(apr_pool_t *p)
+{
+    fixture_t *f = fixture("{\"scope\":\"a\"}", p);
+    char *jkt = apr_pstrdup(p, DIGEST), *x5t = apr_pstrdup(p, "x" DIGEST);
+    mcp_grant_t *grant;
+    apr_size_t size = grant_of(f)->entry.size;
+    const char *end;
+
+    f->token.binding.jkt = jkt;
+    f->token.binding.x5t = x5t;
+    grant = grant_of(f);
+    memset(jkt, '-', strlen(jkt));
+    memset(x5t, '-', strlen(x5t));
+    STR_IS(grant->binding.jkt, DIGEST, "POP-1 the key is kept, without the token");
+    STR_IS(grant->binding.x5t, "x" DIGEST, "POP-8 and the certificate");
+    end = (const char *)grant + grant->entry.size;
+    OK(grant->entry.size == size + 2 * sizeof(DIGEST) + 1 && grant->binding.jkt > (const char *)grant &&
+           grant->binding.x5t + sizeof(DIGEST) + 1 == end,
+       "in the same block");
+    f->token.binding.jkt = NULL;
+    grant = grant_of(f);
+    OK(!grant->binding.jkt && grant->binding.x5t, "POP-8 one of them alone");
+}
+
+/* ---- authentication ---- */
+
+static mcp_status_t with_acr(const char *claims, const char *a, const char *b, apr_pool_t *p)
+{
+    fixture_t *f = fixture(claims, p);
+
+    f->policy.acrs = texts_of(a, b, p);
+    return status_of(f);
+}
+
+static void acrs(apr_pool_t *p)
+{
+    fixture_t *f = fixture("{\"acr\":\"mfa\"}", p);
+
+    OK(with_acr("{\"acr\":\"phr\"}", "mfa", "phr", p) == MCP_OK, "STP-1 one of the listed ways");
+    OK(with_acr("{\"acr\":\"0\"}", "mfa", "phr", p) == MCP_AUTHENTICATION_WEAK, "STP-1 another way");
+    OK(with_acr("{\"acr\":\"MFA\"}", "mfa", NULL, p) == MCP_AUTHENTICATION_WEAK &&
+           with_acr("{\"acr\":\"mfa \"}", "mfa", NULL, p) == MCP_AUTHENTICATION_WEAK &&
+           with_acr("{\"acr\":\"mfa phr\"}", "mfa", "phr", p) == MCP_AUTHENTICATION_WEAK,
+       "STP-1 byte for byte, one value");
+    OK(with_acr("{}", "mfa", NULL, p) == MCP_AUTHENTICATION_WEAK &&
+           with_acr("{\"acr\":null}", "mfa", NULL, p) == MCP_AUTHENTICATION_WEAK &&
+           with_acr("{\"acr\":[\"mfa\"]}", "mfa", NULL, p) == MCP_AUTHENTICATION_WEAK &&
+           with_acr("{\"acr\":1}", "1", NULL, p) == MCP_AUTHENTICATION_WEAK &&
+           with_acr("{\"amr\":[\"mfa\"]}", "mfa", NULL, p) == MCP_AUTHENTICATION_WEAK,
+       "STP-2 an acr that is missing or no string satisfies nothing");
+    f->policy.acrs = apr_array_make(p, 1, sizeof(const char *));
+    OK(status_of(f) == MCP_AUTHENTICATION_WEAK, "STP-1 an empty list allows nothing");
+}
+
+#define SECOND APR_USEC_PER_SEC
+#define AT apr_time_from_sec(1700000000)
+
+/* The verdict at AT + age where at most 300 s are allowed, on a grant of that status. */
+static mcp_status_t aged(fixture_t *f, mcp_status_t status, apr_interval_time_t age)
+{
+    mcp_grant_t *grant = grant_of(f);
+
+    grant->status = status;
+    f->policy.max_auth_age = 300 * SECOND;
+    return mcp_grant_judge(grant, &f->policy, 60 * SECOND, AT + age);
+}
+
+static void ages(apr_pool_t *p)
+{
+    static const mcp_status_t later[] = { MCP_OK, MCP_SCOPE_MISSING, MCP_CLAIM_MISSING };
+    static const mcp_status_t earlier[] = { MCP_CLIENT_FORBIDDEN, MCP_AUTHENTICATION_WEAK };
+    fixture_t *f = fixture("{\"auth_time\":1700000000}", p);
+    static const char *const unknown[] = { "{}",
+                                           "{\"iat\":1700000000}",
+                                           "{\"auth_time\":null}",
+                                           "{\"auth_time\":0}",
+                                           "{\"auth_time\":\"1700000000\"}",
+                                           "{\"auth_time\":-1700000000}" };
+    int i;
+
+    OK(grant_of(f)->auth_time == AT, "STP-1 the time is kept");
+    for (i = 0; i < 3; i++) {
+        OK(aged(f, later[i], 0) == later[i] && aged(f, later[i], 300 * SECOND) == later[i], "STP-1 recent enough: %s",
+           mcp_status_info(later[i])->slug);
+        OK(aged(f, later[i], 300 * SECOND + 1) == MCP_AUTHENTICATION_OLD,
+           "STP-1 STP-2 a microsecond too old comes before %s", mcp_status_info(later[i])->slug);
+    }
+    for (i = 0; i < 2; i++) {
+        OK(aged(f, earlier[i], 0) == earlier[i] && aged(f, earlier[i], 301 * SECOND) == earlier[i],
+           "STP-1 %s comes first", mcp_status_info(earlier[i])->slug);
+    }
+    OK(aged(f, MCP_OK, -60 * SECOND) == MCP_OK, "STP-1 as far in the future as clocks may differ");
+    OK(aged(f, MCP_OK, -60 * SECOND - 1) == MCP_AUTHENTICATION_OLD, "STP-1 and farther: nobody knows the age");
+    for (i = 0; i < (int)(sizeof(unknown) / sizeof(*unknown)); i++) {
+        OK(aged(fixture(unknown[i], p), MCP_OK, 0) == MCP_AUTHENTICATION_OLD, "STP-2 unknown is too old: %s",
+           unknown[i]);
+    }
+    f = fixture("{}", p);
+    f->policy.max_auth_age = AT + SECOND;
+    OK(mcp_grant_judge(grant_of(f), &f->policy, 0, AT) == MCP_AUTHENTICATION_OLD,
+       "STP-2 unknown is not the year 1970, which would be recent enough here");
+    f->policy.max_auth_age = 0;
+    OK(mcp_grant_judge(grant_of(f), &f->policy, 0, AT + apr_time_from_sec(86400 * 365)) == MCP_OK &&
+           mcp_grant_judge(grant_of(fixture("{}", p)), &f->policy, 0, AT) == MCP_OK,
+       "no greatest age is asked for");
 }
 
 /* A set came and went. Returns the generation, for 0 is that of nothing. */
@@ -327,8 +442,8 @@ static void cached(apr_pool_t *p)
     two->token.generation = keys_change(two->trust.keys);
     mcp_cache_create(&cache, 4, 1000, p);
     apr_pool_create(&scratch, p);
-    mcp_cache_put(&entry, cache, keys[0], &mcp_grant_make(&one->token, &one->policy, scratch)->entry, 1500, scratch);
-    mcp_cache_put(&entry, cache, keys[1], &mcp_grant_make(&two->token, &two->policy, scratch)->entry, 1500, scratch);
+    mcp_cache_put(&entry, cache, keys[0], &mcp_grant_make(&one->token, &one->policy, 0, scratch)->entry, 1500, scratch);
+    mcp_cache_put(&entry, cache, keys[1], &mcp_grant_make(&two->token, &two->policy, 0, scratch)->entry, 1500, scratch);
     apr_pool_destroy(scratch);
     OK(mcp_cache_get(&entry, cache, keys[0], 1999, p) == MCP_OK && ((mcp_grant_t *)entry)->status == MCP_OK &&
            !strcmp(((mcp_grant_t *)entry)->scope, "a"),
@@ -340,6 +455,29 @@ static void cached(apr_pool_t *p)
        "C01 its times are checked at each hit");
 }
 
+/* What the authorization server said about a token needs no keys, and ends when it was said to. */
+static void introspected(apr_pool_t *p)
+{
+    static const unsigned char key[MCP_CACHE_KEY_BYTES] = { 1 };
+    fixture_t *f = fixture("{\"scope\":\"a\"}", p);
+    mcp_cache_entry_t *entry;
+    mcp_grant_t *grant;
+    mcp_cache_t *cache;
+    apr_pool_t *scratch;
+
+    f->token.generation = 0;
+    mcp_scopes_close(f->policy.scopes, p);
+    mcp_cache_create(&cache, 4, 1000, p);
+    apr_pool_create(&scratch, p);
+    grant = mcp_grant_make(&f->token, &f->policy, 1700, scratch);
+    OK(!grant->entry.keys && grant->entry.until == 1700, "C07 no keys, but a time");
+    mcp_cache_put(&entry, cache, key, &grant->entry, 1500, scratch);
+    apr_pool_destroy(scratch);
+    OK(mcp_cache_get(&entry, cache, key, 1699, p) == MCP_OK && ((mcp_grant_t *)entry)->status == MCP_OK,
+       "C07 it is used until then");
+    OK(mcp_cache_get(&entry, cache, key, 1700, p) == MCP_INTERNAL, "C07 TOK-18 and not any more from then on");
+}
+
 static void test(apr_pool_t *p)
 {
     contents(p);
@@ -349,5 +487,9 @@ static void test(apr_pool_t *p)
     hierarchy(p);
     claims(p);
     order(p);
+    bindings(p);
+    acrs(p);
+    ages(p);
     cached(p);
+    introspected(p);
 }
