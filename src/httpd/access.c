@@ -8,8 +8,11 @@
 
 #include "httpd/answer.h"
 #include "httpd/await.h"
+#include "httpd/introspect.h"
+#include "httpd/proof.h"
 #include "token/cache.h"
 #include "token/credentials.h"
+#include "token/jws.h"
 
 /* Set once per child. */
 static struct {
@@ -58,7 +61,31 @@ static apr_status_t grant_release(void *grant)
     return APR_SUCCESS;
 }
 
-static mcp_status_t token_check(request_rec *r, mcp_request_t *request, const char *token, apr_size_t len)
+/* By the issuer whom the token names, with his keys, or, when there are none, by asking him; a token that is no JWS by asking
+ * whoever is asked here. *puntil: how long the verdict may be remembered, 0: as long as usual. */
+static mcp_status_t token_judge(mcp_token_t **ptoken, apr_time_t *puntil, request_rec *r, mcp_request_t *request,
+                                const char *token, apr_size_t len)
+{
+    const mcp_trust_t *trust = request->location->opaque;
+    mcp_issuer_t *issuer;
+    mcp_token_lack_t lack;
+    mcp_status_t status;
+
+    *puntil = 0;
+    if (!trust || mcp_jws_is(token, len, r->pool)) {
+        status = mcp_await_verify(ptoken, &lack, r, request, token, len);
+        if (status != MCP_KEYS_UNAVAILABLE || request->crowded || !trust || lack.trust != trust) {
+            return status;
+        }
+    }
+    issuer = mcp_issuer_find(r->server, trust->issuer);
+    return issuer && issuer->introspector ? mcp_introspect(ptoken, puntil, r, request, issuer, trust, token, len)
+                                          : MCP_INTERNAL;
+}
+
+/* What is granted to the token, whoever sends it: *pgrant, which lives as long as r. */
+static mcp_status_t grant_find(const mcp_grant_t **pgrant, request_rec *r, mcp_request_t *request, const char *token,
+                               apr_size_t len)
 {
     const mcp_location_t *location = request->location;
     unsigned char key[MCP_CACHE_KEY_BYTES];
@@ -67,27 +94,45 @@ static mcp_status_t token_check(request_rec *r, mcp_request_t *request, const ch
     mcp_token_t *verified;
     mcp_status_t status;
     mcp_grant_t *grant;
+    apr_time_t until;
 
     if (cached && (status = mcp_cache_get(&entry, running.cache, key, apr_time_now(), r->pool)) != MCP_INTERNAL) {
-        request->grant = status == MCP_OK ? (const mcp_grant_t *)entry : NULL;
-        return status == MCP_OK ? request->grant->status : status;
+        *pgrant = (const mcp_grant_t *)entry;
+        return status;
     }
-    status = mcp_await_verify(&verified, r, request, token, len);
+    status = token_judge(&verified, &until, r, request, token, len);
     if (status != MCP_OK) {
         return status;
     }
-    if (!(grant = mcp_grant_make(verified, &location->policy, r->pool))) {
+    if (!(grant = mcp_grant_make(verified, &location->policy, until, r->pool))) {
         return MCP_INTERNAL;
     }
-    if (cached) {
+    if (cached && (!until || until > apr_time_now())) {
         mcp_cache_put(&entry, running.cache, key, &grant->entry, apr_time_now(), r->pool);
         grant = (mcp_grant_t *)entry;
     }
     else {
         apr_pool_cleanup_register(r->pool, grant, grant_release, apr_pool_cleanup_null);
     }
+    *pgrant = grant;
+    return MCP_OK;
+}
+
+/* Until the sender has shown that the token is his, there is nobody whose request it is. */
+static mcp_status_t token_check(request_rec *r, mcp_request_t *request, const char *token, apr_size_t len)
+{
+    const mcp_location_t *location = request->location;
+    const mcp_grant_t *grant;
+    mcp_status_t status = grant_find(&grant, r, request, token, len);
+
+    if (status == MCP_OK) {
+        status = mcp_proof_check(r, request, grant, token, len);
+    }
+    if (status != MCP_OK) {
+        return status;
+    }
     request->grant = grant;
-    return grant->status;
+    return mcp_grant_judge(grant, &location->policy, location->skew, apr_time_now());
 }
 
 /* A token in the query is no credential here, but CustomLog writes the request line, also those of the requests that an
@@ -145,8 +190,9 @@ static mcp_status_t judge(request_rec *r, mcp_request_t *request)
     if (r->method_number == M_OPTIONS) {
         return MCP_PREFLIGHT;
     }
-    status = mcp_credentials_find(&token, &len, apr_table_get(r->headers_in, location->token_header),
-                                  ap_cstr_casecmp(location->token_header, MCP_TOKEN_HEADER_DEFAULT) != 0, r->args);
+    status = mcp_credentials_find(&token, &len, &request->scheme, apr_table_get(r->headers_in, location->token_header),
+                                  ap_cstr_casecmp(location->token_header, MCP_TOKEN_HEADER_DEFAULT) != 0,
+                                  location->dpop != MCP_DPOP_OFF, r->args);
     return status == MCP_OK ? token_check(r, request, token, len) : status;
 }
 
@@ -161,6 +207,7 @@ mcp_request_t *mcp_access_verdict(request_rec *r, const mcp_location_t *location
     if (request && request->grant && request->status == MCP_OK) {
         mine->grant = request->grant; /* the same policy and the same caller: only the operation is another one */
         mine->origin = request->origin;
+        mine->scheme = request->scheme;
         mine->session_judged = request->session_judged;
         mine->status = !verb_known(r) ? MCP_VERB_FORBIDDEN : r->method_number == M_OPTIONS ? MCP_PREFLIGHT : MCP_OK;
     }

@@ -8,7 +8,9 @@
 
 #include <apr_strings.h>
 
+#include "httpd/proof.h"
 #include "policy/challenge.h"
+#include "token/dpop.h"
 
 APLOG_USE_MODULE(mcp_oauth);
 
@@ -99,54 +101,110 @@ static const char *realm_of(request_rec *r)
     return realm;
 }
 
-static const char *challenge_make(request_rec *r, const mcp_request_t *request, const mcp_status_info_t *info)
+/* What all challenges of an answer say; 0: it has none. */
+static int challenge_fill(mcp_challenge_t *challenge, request_rec *r, const mcp_request_t *request,
+                          const mcp_status_info_t *info)
 {
     const mcp_location_t *location = request->location;
-    mcp_challenge_t challenge = { realm_of(r), location->metadata_url, NULL, NULL, NULL };
 
+    challenge->resource_metadata = location->metadata_url;
     switch (request->status) {
     case MCP_CREDENTIALS_MISSING:
     case MCP_CREDENTIALS_SCHEME:
-        challenge.scope = location->challenge_scope;
-        break;
-    case MCP_CREDENTIALS_EMPTY:
-    case MCP_CREDENTIALS_DOUBLED:
-    case MCP_CREDENTIALS_QUERY:
-        challenge.error = info->error;
-        challenge.error_description = info->text;
-        break;
-    case MCP_SCOPE_MISSING:
-    case MCP_ACL_SCOPE:
-        challenge.scope = needed_scope(request, r->pool);
-        challenge.error = info->error;
-        challenge.error_description = info->text;
-        break;
+        challenge->scope = location->challenge_scope;
+        return 1;
     case MCP_CLAIM_MISSING:
     case MCP_CLIENT_FORBIDDEN:
     case MCP_ACL_DENIED:
+        return 1;
+    case MCP_CREDENTIALS_EMPTY:
+    case MCP_CREDENTIALS_DOUBLED:
+    case MCP_CREDENTIALS_QUERY:
+        break;
+    case MCP_SCOPE_MISSING:
+    case MCP_ACL_SCOPE:
+        challenge->scope = needed_scope(request, r->pool);
+        break;
+    case MCP_AUTHENTICATION_WEAK:
+    case MCP_AUTHENTICATION_OLD:
+        challenge->acr_values = location->acr_values;
+        challenge->max_age = location->max_age;
+        challenge->scope = location->challenge_scope;
         break;
     default:
         if (info->http != HTTP_UNAUTHORIZED) {
-            return NULL;
+            return 0;
         }
-        challenge.scope = location->challenge_scope;
-        challenge.error = info->error;
-        challenge.error_description = info->text;
+        challenge->scope = location->challenge_scope;
     }
-    return mcp_challenge_make(&challenge, r->pool);
+    challenge->error = info->error;
+    challenge->error_description = info->text;
+    return 1;
+}
+
+/* Names of all algorithms of proofs, separated by spaces. */
+static const char *dpop_algs(apr_pool_t *p)
+{
+    return apr_array_pstrcat(p, mcp_alg_names(MCP_DPOP_ALGS, p), ' ');
+}
+
+/* Is this scheme offered in the answer? A 401 names all that are spoken; else it is about the one that was used. */
+static int is_offered(const mcp_request_t *request, const mcp_status_info_t *info, mcp_scheme_t scheme)
+{
+    int mode = request->location->dpop;
+
+    if (scheme == MCP_SCHEME_DPOP ? mode == MCP_DPOP_OFF : mode == MCP_DPOP_REQUIRED) {
+        return 0;
+    }
+    return info->http == HTTP_UNAUTHORIZED || request->status == MCP_CREDENTIALS_DOUBLED || request->scheme == scheme ||
+           mode == MCP_DPOP_REQUIRED;
+}
+
+/* One field line for each scheme; what went wrong stands in that of the scheme that was used (RFC 9449 section 7.2). */
+static void challenges_add(request_rec *r, const mcp_request_t *request, const mcp_status_info_t *info,
+                           apr_table_t *headers)
+{
+    static const mcp_scheme_t schemes[] = { MCP_SCHEME_BEARER, MCP_SCHEME_DPOP };
+    mcp_challenge_t common = { .realm = realm_of(r) };
+    const char *nonce;
+    int i;
+
+    if (!challenge_fill(&common, r, request, info)) {
+        return;
+    }
+    for (i = 0; i < 2; i++) {
+        mcp_challenge_t challenge = common;
+
+        if (!is_offered(request, info, schemes[i])) {
+            continue;
+        }
+        challenge.scheme = schemes[i] == MCP_SCHEME_DPOP ? "DPoP" : "Bearer";
+        challenge.algs = schemes[i] == MCP_SCHEME_DPOP ? dpop_algs(r->pool) : NULL;
+        if (request->scheme != schemes[i] && request->status != MCP_CREDENTIALS_DOUBLED &&
+            request->location->dpop != MCP_DPOP_REQUIRED) {
+            challenge.error = challenge.error_description = challenge.acr_values = challenge.max_age = NULL;
+        }
+        apr_table_addn(headers, "WWW-Authenticate", mcp_challenge_make(&challenge, r->pool));
+        if (schemes[i] == MCP_SCHEME_DPOP && request->location->dpop_nonce && info->http == HTTP_UNAUTHORIZED &&
+            (nonce = mcp_proof_nonce(r->pool))) {
+            apr_table_setn(headers, "DPoP-Nonce", nonce);
+        }
+    }
 }
 
 static apr_table_t *headers_make(request_rec *r, const mcp_request_t *request, const mcp_status_info_t *info)
 {
     apr_table_t *headers = apr_table_make(r->pool, 8);
-    const char *challenge = request->location->error ? NULL : challenge_make(r, request, info);
 
     apr_table_setn(headers, "Cache-Control", "no-store");
-    if (challenge) {
-        apr_table_setn(headers, "WWW-Authenticate", challenge);
+    if (!request->location->error) {
+        challenges_add(r, request, info, headers);
     }
     if (info->http == HTTP_SERVICE_UNAVAILABLE) {
-        apr_table_setn(headers, "Retry-After", request->crowded ? "1" : RETRY_AFTER);
+        apr_table_setn(headers, "Retry-After",
+                       request->crowded       ? "1"
+                       : request->retry_after ? apr_itoa(r->pool, request->retry_after)
+                                              : RETRY_AFTER);
     }
     if (info->http == HTTP_METHOD_NOT_ALLOWED) {
         apr_table_setn(headers, "Allow", VERBS);
@@ -292,6 +350,12 @@ int mcp_answer_plain(request_rec *r, int status, const char *error, const char *
     return status;
 }
 
+static int header_unset(void *headers, const char *name, const char *value)
+{
+    apr_table_unset(headers, name);
+    return 1;
+}
+
 static apr_status_t answer_filter(ap_filter_t *f, apr_bucket_brigade *bb)
 {
     request_rec *r = f->r;
@@ -304,7 +368,8 @@ static apr_status_t answer_filter(ap_filter_t *f, apr_bucket_brigade *bb)
     apr_table_unset(r->headers_out, "Allow"); /* its own idea of a 405, with TRACE in it */
     r->err_headers_out = r->headers_out;      /* it has swapped the two; "always" edits err_headers_out */
     r->headers_out = apr_table_make(r->pool, 4);
-    apr_table_overlap(r->err_headers_out, f->ctx, APR_OVERLAP_TABLES_SET);
+    apr_table_do(header_unset, r->err_headers_out, f->ctx, NULL);
+    r->err_headers_out = apr_table_overlay(r->pool, r->err_headers_out, f->ctx); /* a name may stand in it twice */
     return ap_pass_brigade(f->next, bb);
 }
 

@@ -84,34 +84,42 @@ static outcome_t in_vain(void)
     return is_of_before() ? CROWDED : HOPELESS; /* the children of now know more */
 }
 
-/* With a place of this process. */
-static outcome_t await_placed(mcp_issuer_t *issuer, moment_t seen, apr_time_t now, apr_time_t until)
+int mcp_await_enter(mcp_place_t *place, apr_time_t now, apr_time_t until)
 {
-    int place = mcp_waiters_enter(mcp_share_waiters(), now, until + SLACK), news;
+    place->until = until + SLACK;
+    place->index = -1;
+    if (__atomic_add_fetch(&process.waiting, 1, __ATOMIC_RELAXED) <= process.max) {
+        place->index = mcp_waiters_enter(mcp_share_waiters(), now, place->until);
+    }
+    if (place->index < 0) {
+        __atomic_sub_fetch(&process.waiting, 1, __ATOMIC_RELAXED);
+    }
+    return place->index >= 0;
+}
 
-    if (place < 0) {
-        return CROWDED;
-    }
-    while (!(news = is_news(issuer, seen)) && mcp_clock_monotonic() < until && !is_of_before()) {
-        apr_sleep(NAP);
-    }
-    mcp_waiters_leave(mcp_share_waiters(), place, until + SLACK);
-    return news ? NEWS : in_vain();
+void mcp_await_leave(const mcp_place_t *place)
+{
+    mcp_waiters_leave(mcp_share_waiters(), place->index, place->until);
+    __atomic_sub_fetch(&process.waiting, 1, __ATOMIC_RELAXED);
 }
 
 static outcome_t await(mcp_issuer_t *issuer, const mcp_token_lack_t *lack, moment_t seen, apr_time_t deadline)
 {
     apr_time_t now = mcp_clock_monotonic(), until = hope(issuer, lack, now, deadline);
-    outcome_t outcome = CROWDED;
+    mcp_place_t place;
+    int news;
 
     if (until <= now) {
         return is_news(issuer, seen) ? NEWS : in_vain(); /* a whole fetch may have come and gone in between */
     }
-    if (__atomic_add_fetch(&process.waiting, 1, __ATOMIC_RELAXED) <= process.max) {
-        outcome = await_placed(issuer, seen, now, until);
+    if (!mcp_await_enter(&place, now, until)) {
+        return CROWDED;
     }
-    __atomic_sub_fetch(&process.waiting, 1, __ATOMIC_RELAXED);
-    return outcome;
+    while (!(news = is_news(issuer, seen)) && mcp_clock_monotonic() < until && !is_of_before()) {
+        apr_sleep(NAP);
+    }
+    mcp_await_leave(&place);
+    return news ? NEWS : in_vain();
 }
 
 /* Has this process got newer keys than the verdict came from, or does it get them now? */
@@ -127,31 +135,30 @@ static int catch_up(mcp_issuer_t *issuer, const mcp_token_lack_t *lack, moment_t
     return mcp_keycache_generation(issuer->keys) != lack->generation;
 }
 
-mcp_status_t mcp_await_verify(mcp_token_t **ptoken, request_rec *r, mcp_request_t *request, const char *token,
-                              apr_size_t len)
+mcp_status_t mcp_await_verify(mcp_token_t **ptoken, mcp_token_lack_t *lack, request_rec *r, mcp_request_t *request,
+                              const char *token, apr_size_t len)
 {
     apr_time_t deadline = 0;
     apr_uint32_t answers = 0; /* that there had been when the key was found missing */
     outcome_t outcome = NEWS;
     mcp_issuer_t *issuer;
-    mcp_token_lack_t lack;
     mcp_status_t status;
 
     while (outcome == NEWS) {
         moment_t seen;
 
-        status = mcp_token_verify(ptoken, &lack, token, len, request->location->policy.trusts, apr_time_now(), r->pool);
-        issuer = lack.trust ? mcp_issuer_find(r->server, lack.trust->issuer) : NULL;
+        status = mcp_token_verify(ptoken, lack, token, len, request->location->policy.trusts, apr_time_now(), r->pool);
+        issuer = lack->trust ? mcp_issuer_find(r->server, lack->trust->issuer) : NULL;
         if (!issuer || !issuer->slot) {
-            return status; /* final, or by a key file, which is not fetched */
+            return status; /* final, or by a key file, which is not fetched, or there is no key source */
         }
         if (!deadline) {
             deadline = mcp_clock_monotonic() + MCP_DEMAND_WAIT;
             answers = mcp_demand_answers(&issuer->slot->demand);
         }
         seen = moment_now(issuer);
-        if (!catch_up(issuer, &lack, seen, r->pool)) {
-            outcome = await(issuer, &lack, seen, deadline);
+        if (!catch_up(issuer, lack, seen, r->pool)) {
+            outcome = await(issuer, lack, seen, deadline);
         }
     }
     if (outcome == CROWDED) {
@@ -159,8 +166,8 @@ mcp_status_t mcp_await_verify(mcp_token_t **ptoken, request_rec *r, mcp_request_
         return MCP_KEYS_UNAVAILABLE;
     }
     /* Only a good answer tells that nobody knows the key: while fetches fail it may be there at the next one. */
-    if (lack.kid && mcp_demand_answers(&issuer->slot->demand) != answers) {
-        mcp_demand_missed(&issuer->slot->demand, lack.kid, mcp_clock_monotonic(), issuer->cooldown);
+    if (lack->kid && mcp_demand_answers(&issuer->slot->demand) != answers) {
+        mcp_demand_missed(&issuer->slot->demand, lack->kid, mcp_clock_monotonic(), issuer->cooldown);
     }
     return status;
 }

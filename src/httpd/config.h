@@ -18,6 +18,13 @@ extern module AP_MODULE_DECLARE_DATA mcp_oauth_module;
 #define MCP_UNSET (-1)
 
 enum { MCP_ACL_OFF, MCP_ACL_ON, MCP_ACL_SHADOW };
+enum { MCP_DPOP_OFF, MCP_DPOP_OPTIONAL, MCP_DPOP_REQUIRED };
+
+/* Of a directive that names a file or a variable: never empty, NUL-terminated. */
+typedef struct mcp_secret_t {
+    const char *data;
+    apr_size_t len;
+} mcp_secret_t;
 
 /* One <McpOAuthIssuer>, or what an issuer named without a section has. */
 #define MCP_ISSUER_MEMBERS(X) \
@@ -34,7 +41,13 @@ enum { MCP_ACL_OFF, MCP_ACL_ON, MCP_ACL_SHADOW };
     X(apr_interval_time_t, timeout, MCP_UNSET) \
     X(const char *, proxy, NULL) \
     X(const char *, ca_file, NULL) \
-    X(int, allow_http, MCP_UNSET)
+    X(int, allow_http, MCP_UNSET) \
+    X(const char *, introspection, NULL) \
+    X(int, introspection_auth, MCP_UNSET) \
+    X(const char *, client_id, NULL) \
+    X(mcp_secret_t *, client_secret, NULL) \
+    X(apr_interval_time_t, introspection_ttl, MCP_UNSET) \
+    X(int, introspection_signed, MCP_UNSET)
 
 typedef struct mcp_issuer_conf_t {
     const char *name;         /* exact iss */
@@ -77,6 +90,10 @@ typedef struct mcp_implies_t {
     X(int, filter_lists, MCP_UNSET) \
     X(int, stream_expiry, MCP_UNSET) \
     X(int, session_binding, MCP_UNSET) \
+    X(int, dpop, MCP_UNSET) \
+    X(int, dpop_nonce, MCP_UNSET) \
+    X(apr_array_header_t *, acrs, NULL) \
+    X(apr_interval_time_t, max_auth_age, MCP_UNSET) \
     X(apr_array_header_t *, scope_paths, NULL) \
     X(apr_array_header_t *, acl_paths, NULL)
 
@@ -112,17 +129,13 @@ typedef struct mcp_dir_t {
 #undef X
 } mcp_dir_t;
 
-typedef struct mcp_secret_t {
-    const char *data;
-    apr_size_t len;
-} mcp_secret_t;
-
 typedef struct mcp_server_t {
     apr_hash_t *issuers;           /* name -> mcp_issuer_conf_t */
     apr_interval_time_t cache_ttl; /* McpOAuthTokenCacheTTL */
     int cache_size;                /* McpOAuthTokenCacheSize */
     const char *key_store;         /* McpOAuthKeyStore, an absolute path; NULL: unset */
     mcp_secret_t *session_secret;  /* what McpOAuthSessionKey names; NULL: unset */
+    const char *shared_cache;      /* McpOAuthSharedCache as written; NULL: unset */
 } mcp_server_t;
 
 /* Hooks of the module record (httpd's contracts). Merging at request time is remembered per pair of sections, so that

@@ -61,7 +61,7 @@ static int is_forwarded(const char *name, const apr_array_header_t *forwards)
 static int is_end_to_end(const char *name)
 {
     static const char *const names[] = { "Content-Type", "Content-Length", "Content-Encoding", "Accept", "Host",
-                                         "Origin",       "Last-Event-ID",  "Authorization",    NULL };
+                                         "Origin",       "Last-Event-ID",  "Authorization",    "DPoP",   NULL };
 
     return in_list(name, names) || !ap_cstr_casecmpn(name, "mcp-", 4) || !ap_cstr_casecmpn(name, "mcp_", 4);
 }
@@ -116,14 +116,16 @@ static void fields_remove(request_rec *r, const apr_array_header_t *forwards, co
 void mcp_forward_protected(request_rec *r, const mcp_request_t *request)
 {
     /* Upgrade would open a tunnel that nobody judges; the others make a backend see another verb than we did. */
-    static const char *const never[] = { "Upgrade", "X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override",
-                                         NULL };
+    static const char *const never[] = { "DPoP",          "Upgrade",           "X-HTTP-Method-Override",
+                                         "X-HTTP-Method", "X-Method-Override", NULL };
     const mcp_location_t *location = request->location;
     const apr_array_header_t *forwards = location->policy.forwards;
     int i;
 
     connection_clean(r, forwards, location->token_header);
-    fields_remove(r, forwards, never, location->forward_token ? NULL : location->token_header);
+    /* A proof goes where its token goes. */
+    fields_remove(r, forwards, location->forward_token ? never + 1 : never,
+                  location->forward_token ? NULL : location->token_header);
     for (i = 0; forwards && i < forwards->nelts; i++) {
         const char *header = APR_ARRAY_IDX(forwards, i, mcp_forward_t).header, *text = request->grant->forwards[i];
 

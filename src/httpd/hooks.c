@@ -13,12 +13,15 @@
 #include "httpd/await.h"
 #include "httpd/check.h"
 #include "httpd/gate.h"
+#include "httpd/introspect.h"
 #include "httpd/issuer.h"
 #include "httpd/listing.h"
 #include "httpd/metadata.h"
+#include "httpd/proof.h"
 #include "httpd/refresh.h"
 #include "httpd/session.h"
 #include "httpd/share.h"
+#include "httpd/socache.h"
 #include "httpd/store.h"
 #include "httpd/stream.h"
 
@@ -29,7 +32,7 @@ static int pre_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp)
     mcp_config_reset();
     mcp_remarks_reset(pconf);
     mcp_issuers_reset(pconf);
-    return mcp_share_pre_config(pconf);
+    return mcp_share_pre_config(pconf) == OK && mcp_socache_pre_config(pconf) == OK ? OK : !OK;
 }
 
 static int post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s)
@@ -38,7 +41,8 @@ static int post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, s
         return OK; /* the dry run */
     }
     mcp_remarks_log();
-    if (mcp_share_post_config(pconf, s) != OK || mcp_session_post_config(s) != OK) {
+    if (mcp_share_post_config(pconf, s) != OK || mcp_session_post_config(s) != OK || mcp_proof_post_config(s) != OK ||
+        mcp_socache_post_config(pconf, ptemp, s) != OK) {
         return !OK;
     }
     mcp_store_post_config(pconf, s);
@@ -59,6 +63,10 @@ static void child_init(apr_pool_t *p, server_rec *s)
     if (rv == APR_SUCCESS) {
         rv = mcp_access_start(s, p);
     }
+    if (rv == APR_SUCCESS) {
+        rv = mcp_introspect_start(p);
+    }
+    mcp_socache_start(s, p);
     if (rv != APR_SUCCESS) {
         ap_log_error(APLOG_MARK, APLOG_EMERG, rv, s, "MCP0903: process cannot be set up, it ends");
         exit(APEXIT_CHILDFATAL);
@@ -74,6 +82,7 @@ void mcp_hooks_register(apr_pool_t *p)
     static const char *const watchdog[] = { "mod_watchdog.c", NULL };
     static const char *const proxy[] = { "mod_proxy.c", NULL };
     static const char *const headers[] = { "mod_headers.c", NULL };
+    static const char *const ssl[] = { "mod_ssl.c", NULL }; /* it may ask for a certificate in this phase */
 
     mcp_answer_register();
     mcp_gate_register();
@@ -85,7 +94,7 @@ void mcp_hooks_register(apr_pool_t *p)
     ap_hook_child_init(child_init, NULL, watchdog, APR_HOOK_FIRST);
 
     ap_hook_quick_handler(mcp_metadata_handler, NULL, NULL, APR_HOOK_REALLY_FIRST);
-    ap_hook_check_access(mcp_access_checker, NULL, NULL, APR_HOOK_MIDDLE, AP_AUTH_INTERNAL_PER_CONF);
+    ap_hook_check_access(mcp_access_checker, ssl, NULL, APR_HOOK_MIDDLE, AP_AUTH_INTERNAL_PER_CONF);
     ap_hook_insert_filter(mcp_gate_insert, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_insert_error_filter(mcp_answer_insert, NULL, headers, APR_HOOK_FIRST);
     ap_hook_insert_error_filter(mcp_gate_insert_error, NULL, headers, APR_HOOK_FIRST);

@@ -47,18 +47,46 @@ static const char *file_read(mcp_issuer_t *issuer, apr_pool_t *p)
                  : NULL;
 }
 
+/* An absolute URL as it is, a path behind that of the authorization server; NULL and in *perror why it must not be called. */
+static const char *url_make(const char **perror, const mcp_issuer_t *issuer, const char *directive, const char *text,
+                            int is_url, apr_pool_t *p)
+{
+    const char *absolute = text;
+    mcp_url_t url;
+
+    *perror = NULL;
+    if (!strstr(text, "://")) {
+        if (!issuer->conf->authorization_server && !is_url) {
+            *perror = apr_psprintf(p,
+                                   "%s %s is relative, but there is no URL to append it to; write "
+                                   "McpOAuthAuthorizationServer, or an absolute URL",
+                                   directive, text);
+            return NULL;
+        }
+        absolute = mcp_url_join(issuer->authorization_server, text, p);
+    }
+    if (!url_may_call(absolute, issuer->source.allow_http, &url, p)) {
+        *perror = apr_psprintf(p,
+                               "%s %s is not https; write an https URL (http is for loopback hosts, or with "
+                               "McpOAuthAllowHTTP On)",
+                               directive, absolute);
+    }
+    return absolute;
+}
+
 /* Works out the key source; NULL or what is wrong. */
-static const char *source_make(mcp_issuer_t *issuer, int is_url, int allow_http, apr_pool_t *p)
+static const char *source_make(mcp_issuer_t *issuer, int is_url, apr_pool_t *p)
 {
     const mcp_issuer_conf_t *conf = issuer->conf;
     mcp_keysource_t *source = &issuer->source;
-    mcp_url_t url;
+    const char *error;
 
-    source->issuer = conf->name;
-    source->proxy = conf->proxy;
-    source->ca_file = conf->ca_file;
-    source->allow_http = allow_http;
-    source->timeout = conf->timeout != MCP_UNSET ? conf->timeout : apr_time_from_sec(10);
+    if (conf->jwks && !strcmp(conf->jwks, "none")) {
+        issuer->keyless = 1;
+        return conf->introspection
+                   ? NULL
+                   : "McpOAuthJwks none leaves no way to judge a token; write McpOAuthIntrospection beside it";
+    }
     if (!conf->jwks) {
         return is_url ? NULL
                       : apr_psprintf(p,
@@ -70,30 +98,77 @@ static const char *source_make(mcp_issuer_t *issuer, int is_url, int allow_http,
         source->file = conf->jwks + 5;
         return file_read(issuer, p);
     }
-    if (strstr(conf->jwks, "://")) {
-        source->url = conf->jwks;
+    source->url = url_make(&error, issuer, "McpOAuthJwks", conf->jwks, is_url, p);
+    return error;
+}
+
+/* Works out whom to ask about tokens, and as whom; NULL or what is wrong. */
+static const char *introspector_make(mcp_issuer_t *issuer, int is_url, apr_pool_t *p)
+{
+    const mcp_issuer_conf_t *conf = issuer->conf;
+    mcp_introspector_t *introspector;
+    const char *error = NULL;
+
+    if (!conf->introspection) {
+        return conf->introspection_signed == 1
+                   ? "McpOAuthIntrospectionSigned has no effect without McpOAuthIntrospection; write that, too"
+                   : NULL;
     }
-    else if (conf->authorization_server || is_url) {
-        source->url = mcp_url_join(issuer->authorization_server, conf->jwks, p);
-    }
-    else {
+    if (!conf->client_id || !conf->client_secret) {
         return apr_psprintf(p,
-                            "McpOAuthJwks %s is relative, but there is no URL to append it to; write "
-                            "McpOAuthAuthorizationServer, or an absolute URL",
-                            conf->jwks);
+                            "McpOAuthIntrospection needs the credentials of this server at the authorization server; "
+                            "write %s",
+                            conf->client_id ? "McpOAuthClientSecret file:/path or env:NAME" : "McpOAuthClientId");
     }
-    return url_may_call(source->url, allow_http, &url, p)
-               ? NULL
-               : apr_psprintf(p,
-                              "McpOAuthJwks %s is not https; write an https URL (http is for loopback hosts, or with "
-                              "McpOAuthAllowHTTP On)",
-                              source->url);
+    if (issuer->keyless && conf->introspection_signed == 1) {
+        return "McpOAuthIntrospectionSigned needs keys to verify answers with, and McpOAuthJwks none says that there "
+               "are none; leave one of the two out";
+    }
+    issuer->endpoint.auth = conf->introspection_auth != MCP_UNSET ? conf->introspection_auth : MCP_CLIENT_AUTH_AUTO;
+    if (strcasecmp(conf->introspection, "auto")) {
+        issuer->endpoint.url = url_make(&error, issuer, "McpOAuthIntrospection", conf->introspection, is_url, p);
+    }
+    else if (!is_url) {
+        error = apr_psprintf(p,
+                             "issuer '%s' is no URL, so its introspection endpoint cannot be discovered; write "
+                             "McpOAuthIntrospection https://...",
+                             conf->name);
+    }
+    introspector = apr_pcalloc(p, sizeof(*introspector));
+    introspector->client_id = conf->client_id;
+    introspector->secret = conf->client_secret->data;
+    introspector->is_signed = conf->introspection_signed == 1;
+    introspector->proxy = conf->proxy;
+    introspector->ca_file = conf->ca_file;
+    introspector->allow_http = issuer->source.allow_http;
+    introspector->timeout = issuer->source.timeout;
+    issuer->introspector = introspector;
+    issuer->introspection_ttl = conf->introspection_ttl != MCP_UNSET ? conf->introspection_ttl : apr_time_from_sec(60);
+    if (!error && !mcp_seal_key(issuer->seal_key, introspector->secret, conf->name, issuer->endpoint.url,
+                                introspector->client_id)) {
+        error = "HKDF is not to be had from OpenSSL";
+    }
+    return error;
+}
+
+/* Where calls go: how, and for how long. */
+static void calls_make(mcp_issuer_t *issuer)
+{
+    const mcp_issuer_conf_t *conf = issuer->conf;
+    mcp_keysource_t *source = &issuer->source;
+
+    source->issuer = conf->name;
+    source->proxy = conf->proxy;
+    source->ca_file = conf->ca_file;
+    source->allow_http = conf->allow_http == 1;
+    source->timeout = conf->timeout != MCP_UNSET ? conf->timeout : apr_time_from_sec(10);
 }
 
 static const char *issuer_check(mcp_issuer_t *issuer, apr_pool_t *p)
 {
     const mcp_issuer_conf_t *conf = issuer->conf;
     int allow_http = conf->allow_http == 1, is_url;
+    const char *error;
     mcp_url_t url;
 
     is_url = mcp_url_parse(&url, conf->name, p);
@@ -122,7 +197,9 @@ static const char *issuer_check(mcp_issuer_t *issuer, apr_pool_t *p)
     issuer->bounds.max = conf->refresh_max != MCP_UNSET ? conf->refresh_max : apr_time_from_sec(3600);
     issuer->cooldown = conf->cooldown != MCP_UNSET ? conf->cooldown : apr_time_from_sec(30);
     issuer->bounds.max_stale = conf->max_stale != MCP_UNSET ? conf->max_stale : apr_time_from_sec(86400);
-    return source_make(issuer, is_url, allow_http, p);
+    calls_make(issuer);
+    error = source_make(issuer, is_url, p);
+    return error ? error : introspector_make(issuer, is_url, p);
 }
 
 static mcp_issuer_t *issuer_of(const mcp_issuer_conf_t *conf)

@@ -9,10 +9,14 @@
 #include "httpd/config.h"
 #include "httpd/share.h"
 
+#include "net/breaker.h"
 #include "keys/keycache.h"
 #include "keys/keysource.h"
 #include "keys/keyshare.h"
+#include "keys/endpoint.h"
 #include "keys/refresh.h"
+#include "token/introspection.h"
+#include "token/seal.h"
 
 typedef struct mcp_issuer_t {
     const mcp_issuer_conf_t *conf;
@@ -23,8 +27,14 @@ typedef struct mcp_issuer_t {
     apr_interval_time_t cooldown; /* between fetches on demand */
     mcp_keyset_t *initial;        /* of a file, read at start; NULL for the rest */
     const char *identity;         /* mcp_keysource_identity */
-    mcp_slot_t *slot;             /* what all processes share; NULL: keys come from a file, or nobody needs them */
-    apr_proc_mutex_t *election;   /* whose holder fetches; NULL in a child: it never will */
+    mcp_slot_t *slot; /* what all processes share; NULL: keys come from a file, there are none, or nobody needs them */
+    apr_proc_mutex_t *election;             /* whose holder fetches; NULL in a child: it never will */
+    int keyless;                            /* McpOAuthJwks none: there is no key source */
+    const mcp_introspector_t *introspector; /* NULL: no introspection */
+    mcp_endpoint_t endpoint;                /* as configured: url NULL or auth AUTO are to be discovered */
+    apr_interval_time_t introspection_ttl;
+    unsigned char seal_key[MCP_SEAL_KEY_BYTES];
+    mcp_breaker_t *breaker; /* of the introspection endpoint, shared by all processes */
     /* in a child */
     mcp_keycache_t *keys; /* shared with requests */
     apr_uint32_t serial;  /* of slot->keys, as far as keys follows it; atomic */

@@ -26,18 +26,33 @@ static int says_ssl(const ap_directive_t *d)
     return 0;
 }
 
+/* The lines of this server: of its section, or all. */
+static const ap_directive_t *lines_of(const server_rec *s)
+{
+    const ap_directive_t *d = ap_conftree;
+
+    for (; s->is_virtual && d; d = d->next) {
+        if (d->first_child && s->defn_name && d->filename && !strcmp(d->filename, s->defn_name) &&
+            (unsigned)d->line_num == s->defn_line_number) {
+            return d->first_child;
+        }
+    }
+    return d;
+}
+
 /* Is there SSLEngine On for this server? mod_ssl itself knows it only after the configuration has been checked. */
 static int has_ssl(const server_rec *s)
 {
-    const ap_directive_t *d;
+    return says_ssl(lines_of(s));
+}
 
-    if (!s->is_virtual) {
-        return says_ssl(ap_conftree);
-    }
-    for (d = ap_conftree; d; d = d->next) {
-        if (d->first_child && s->defn_name && d->filename && !strcmp(d->filename, s->defn_name) &&
-            (unsigned)d->line_num == s->defn_line_number) {
-            return says_ssl(d->first_child);
+/* Does one of these lines, or one in a section among them, ask clients for certificates? Other hosts do not count. */
+static int asks_certificates(const ap_directive_t *d)
+{
+    for (; d; d = d->next) {
+        if ((!ap_cstr_casecmp(d->directive, "SSLVerifyClient") && ap_cstr_casecmp(d->args, "none")) ||
+            (ap_cstr_casecmp(d->directive, "<VirtualHost") && asks_certificates(d->first_child))) {
+            return 1;
         }
     }
     return 0;
@@ -144,6 +159,15 @@ static const char *trusts_make(mcp_location_t *location, server_rec *s, int star
         trust->types = issuer->conf->types != MCP_UNSET ? issuer->conf->types : MCP_TYPES_DEFAULT;
         trust->skew = issuer->conf->skew != MCP_UNSET ? issuer->conf->skew : apr_time_from_sec(60);
         trust->keys = issuer->keys;
+        location->skew = trust->skew > location->skew ? trust->skew : location->skew;
+        if (issuer->introspector && location->opaque) {
+            return apr_psprintf(
+                p,
+                "'%s' and '%s' both have McpOAuthIntrospection, and a token of one would be sent to the "
+                "other, as an opaque token does not say whose it is; write locations of their own",
+                location->opaque->issuer, trust->issuer);
+        }
+        location->opaque = issuer->introspector ? trust : location->opaque;
         APR_ARRAY_PUSH(trusts, const mcp_trust_t *) = trust;
         APR_ARRAY_PUSH(servers, const char *) = issuer->authorization_server;
     }
@@ -188,6 +212,8 @@ static void rights_make(mcp_location_t *location, apr_pool_t *p)
     policy->parties = conf->parties;
     policy->required_scopes = conf->required_scopes;
     policy->required_claims = conf->required_claims;
+    policy->acrs = conf->acrs;
+    policy->max_auth_age = conf->max_auth_age != MCP_UNSET ? conf->max_auth_age : 0;
     policy->scope_paths = paths_make(conf->scope_paths, "scope", p);
     policy->acl_paths = conf->acl_paths ? paths_make(conf->acl_paths, NULL, p) : policy->scope_paths;
     policy->forwards = conf->forwards;
@@ -249,6 +275,10 @@ static void advice_make(mcp_location_t *location, apr_pool_t *p)
                                        : location->scopes_supported;
     location->challenge_scope = challenge ? apr_array_pstrcat(p, challenge, ' ') : NULL;
     location->required_scope = conf->required_scopes ? apr_array_pstrcat(p, conf->required_scopes, ' ') : NULL;
+    location->acr_values = conf->acrs ? apr_array_pstrcat(p, conf->acrs, ' ') : NULL;
+    if (conf->max_auth_age != MCP_UNSET) {
+        location->max_age = apr_psprintf(p, "%" APR_TIME_T_FMT, apr_time_sec(conf->max_auth_age));
+    }
 
     listed = apr_array_make(p, 4, sizeof(const char *));
     location->origins.listed = listed;
@@ -304,10 +334,14 @@ mcp_location_t *mcp_location_make(const mcp_dir_t *conf, server_rec *s, int star
     location->filter_lists = conf->filter_lists == 1;
     location->stream_expiry = conf->stream_expiry == 1;
     location->session_binding = conf->session_binding == 1;
+    location->dpop = conf->dpop != MCP_UNSET ? conf->dpop : MCP_DPOP_OPTIONAL;
+    location->dpop_nonce = conf->dpop_nonce == 1;
     location->max_depth = conf->max_depth != MCP_UNSET ? conf->max_depth : 64;
     if ((location->error = resource_make(location, p)) || (location->error = trusts_make(location, s, starting, p))) {
         return location;
     }
+    location->certificates = starting && location->dpop != MCP_DPOP_OFF &&
+                             (asks_certificates(lines_of(s)) || (s->is_virtual && asks_certificates(ap_conftree)));
     rights_make(location, p);
     advice_make(location, p);
     location->error = mcp_location_contradiction(location, p);

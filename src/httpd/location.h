@@ -37,6 +37,13 @@ typedef struct mcp_location_t {
     int filter_lists;
     int stream_expiry;
     int session_binding;
+    int dpop; /* MCP_DPOP_* */
+    int dpop_nonce;
+    int certificates;          /* this server asks clients for certificates somewhere */
+    apr_interval_time_t skew;  /* the widest of the issuers trusted here */
+    const mcp_trust_t *opaque; /* of the one issuer who is asked about tokens that are no JWS; NULL: nobody is */
+    const char *acr_values;    /* McpOAuthRequireACR in one string, or NULL */
+    const char *max_age;       /* McpOAuthMaxAuthAge in seconds, or NULL */
 } mcp_location_t;
 
 #define MCP_TOKEN_HEADER_DEFAULT "Authorization"

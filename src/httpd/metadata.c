@@ -11,6 +11,7 @@
 #include "httpd/answer.h"
 #include "httpd/check.h"
 #include "policy/metadata.h"
+#include "token/dpop.h"
 
 #define MAX_AGE "max-age=300"
 
@@ -46,7 +47,11 @@ static const char *etag_make(const char *text, apr_pool_t *p)
 static void text_make(document_t *document, const mcp_location_t *location, apr_pool_t *p)
 {
     const apr_array_header_t *members = location->conf->metadata;
-    mcp_metadata_t metadata = { location->resource, location->authorization_servers, location->scopes_supported, NULL };
+    mcp_metadata_t metadata = { .resource = location->resource,
+                                .authorization_servers = location->authorization_servers,
+                                .scopes_supported = location->scopes_supported,
+                                .dpop_required = location->dpop == MCP_DPOP_REQUIRED,
+                                .certificates = location->certificates };
     json_t *more = json_object();
     int i;
 
@@ -54,6 +59,9 @@ static void text_make(document_t *document, const mcp_location_t *location, apr_
         const mcp_member_t *member = &APR_ARRAY_IDX(members, i, mcp_member_t);
 
         json_object_set(more, member->name, member->value); /* a later line of the same name wins */
+    }
+    if (location->dpop != MCP_DPOP_OFF) {
+        metadata.dpop_algs = mcp_alg_names(MCP_DPOP_ALGS, p);
     }
     metadata.more = more;
     document->text = mcp_metadata_write(&metadata, p);

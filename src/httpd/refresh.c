@@ -462,7 +462,7 @@ int mcp_refresh_post_config(apr_pool_t *pconf, server_rec *s)
         /* Who fetches may hang, and has a thread of its own; files are looked at by one thread for all. */
         const char *name = issuer->source.file ? "_mcp_oauth_files_" : apr_psprintf(pconf, "_mcp_oauth_%d_", i);
 
-        if (!issuer->trusted) {
+        if (!issuer->trusted || issuer->keyless) {
             continue;
         }
         if (issuer->initial) {

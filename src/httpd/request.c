@@ -92,7 +92,7 @@ void mcp_request_export_grant(request_rec *r, const mcp_request_t *request)
     if (grant->user) {
         r->user = apr_pstrdup(r->pool, grant->user);
     }
-    r->ap_auth_type = "Bearer";
+    r->ap_auth_type = request->scheme == MCP_SCHEME_DPOP ? "DPoP" : "Bearer";
 }
 
 void mcp_request_export_verdict(request_rec *r, const mcp_request_t *request)

@@ -4,6 +4,7 @@
 
 #include "httpd/location.h"
 #include "rpc/message.h"
+#include "token/credentials.h"
 
 typedef struct mcp_request_t {
     const mcp_location_t *location;   /* by whose policy it was judged; NULL only for answers outside of any location */
@@ -14,6 +15,8 @@ typedef struct mcp_request_t {
     const mcp_message_t *message;     /* while the gate judges the body or makes the answer, else NULL */
     struct mcp_body_t *body;          /* what was read, until the answer begins; NULL: nothing */
     int crowded;                      /* too many wait for keys already: come back soon */
+    int retry_after;                  /* of a 503: seconds, 0: as usual */
+    mcp_scheme_t scheme;              /* what the token came with, or what it would have come with */
     int body_read;                    /* an answer of ours is JSON-RPC from now on */
     int reading;                      /* the body is being read: httpd's own filters may refuse it */
     char **responses;                 /* the core's custom responses, put aside meanwhile */

@@ -1,6 +1,8 @@
 /* Checks that all setters share, and the setters of <McpOAuthIssuer> and of the server. */
 #include "httpd/setter.h"
 
+#include "httpd/secret.h"
+
 #include <http_core.h>
 
 #include <apr_file_info.h>
@@ -8,6 +10,7 @@
 #include <openssl/err.h>
 #include <openssl/pem.h>
 
+#include "keys/endpoint.h"
 #include "net/url.h"
 #include "token/token.h"
 
@@ -136,7 +139,8 @@ const char *mcp_set_jwks(cmd_parms *cmd, void *v, const char *arg)
 
     PLACE(MCP_IN_ISSUER);
     if (!strncmp(arg, "file:", 5) ? arg[5] != '/' : strstr(arg, "://") && !mcp_url_parse(&url, arg, cmd->temp_pool)) {
-        FAIL("%s '%s' is no key set; write an https URL, a path relative to the authorization server, or file:/path",
+        FAIL("%s '%s' is no key set; write an https URL, a path relative to the authorization server, file:/path, or "
+             "none",
              NAME, arg);
     }
     if (!*arg || strpbrk(arg, " \t") || !mcp_setter_clean(arg)) {
@@ -277,13 +281,77 @@ const char *mcp_set_ca_file(cmd_parms *cmd, void *v, const char *arg)
     return NULL;
 }
 
-const char *mcp_set_allow_http(cmd_parms *cmd, void *v, int on)
+const char *mcp_set_issuer_flag(cmd_parms *cmd, void *v, int on)
 {
     mcp_dir_t *dir = v;
 
     PLACE(MCP_IN_ISSUER);
-    dir->section->allow_http = on;
+    *(int *)((char *)dir->section + (apr_size_t)cmd->info) = on;
     return NULL;
+}
+
+const char *mcp_set_introspection(cmd_parms *cmd, void *v, const char *arg)
+{
+    mcp_dir_t *dir = v;
+    mcp_url_t url;
+
+    PLACE(MCP_IN_ISSUER);
+    if (!*arg || strpbrk(arg, " \t") || !mcp_setter_clean(arg) ||
+        (strstr(arg, "://") && (!mcp_url_parse(&url, arg, cmd->temp_pool) || url.fragment))) {
+        FAIL("%s '%s' is no endpoint; write an https URL, a path relative to the authorization server, or auto", NAME,
+             arg);
+    }
+    dir->section->introspection = arg;
+    return NULL;
+}
+
+const char *mcp_set_introspection_auth(cmd_parms *cmd, void *v, const char *arg)
+{
+    mcp_dir_t *dir = v;
+
+    PLACE(MCP_IN_ISSUER);
+    if (!strcmp(arg, "client_secret_basic")) {
+        dir->section->introspection_auth = MCP_CLIENT_AUTH_BASIC;
+    }
+    else if (!strcmp(arg, "client_secret_post")) {
+        dir->section->introspection_auth = MCP_CLIENT_AUTH_POST;
+    }
+    else if (!strcasecmp(arg, "auto")) {
+        dir->section->introspection_auth = MCP_CLIENT_AUTH_AUTO;
+    }
+    else {
+        FAIL("%s '%s' is unknown; write auto, client_secret_basic or client_secret_post", NAME, arg);
+    }
+    return NULL;
+}
+
+const char *mcp_set_introspection_ttl(cmd_parms *cmd, void *v, const char *arg)
+{
+    mcp_dir_t *dir = v;
+
+    PLACE(MCP_IN_ISSUER);
+    return mcp_setter_duration(cmd, arg, 0, apr_time_from_sec(86400), &dir->section->introspection_ttl);
+}
+
+const char *mcp_set_client_id(cmd_parms *cmd, void *v, const char *arg)
+{
+    mcp_dir_t *dir = v;
+
+    PLACE(MCP_IN_ISSUER);
+    if (!*arg || !mcp_setter_clean(arg)) {
+        FAIL("%s is empty or has control characters; write the client id of this server at the authorization server",
+             NAME);
+    }
+    dir->section->client_id = arg;
+    return NULL;
+}
+
+const char *mcp_set_client_secret(cmd_parms *cmd, void *v, const char *arg)
+{
+    mcp_dir_t *dir = v;
+
+    PLACE(MCP_IN_ISSUER);
+    return mcp_secret_read(&dir->section->client_secret, cmd, arg, 1);
 }
 
 /* A directive of another module in here would act on the whole server. */
@@ -394,63 +462,27 @@ const char *mcp_set_key_store(cmd_parms *cmd, void *v, const char *arg)
     return NULL;
 }
 
-#define SECRET_MIN 32
-#define SECRET_MAX 4096
-
-/* What file:PATH or env:NAME names, without the line end that editors leave; NULL and an error text otherwise. A secret in the
- * configuration itself would stand in backups and in "httpd -t -D DUMP_CONFIG". */
-static const char *secret_read(mcp_secret_t **psecret, cmd_parms *cmd, const char *arg)
-{
-    const char *path, *data;
-    mcp_secret_t *secret;
-    char *buffer;
-    apr_file_t *file;
-    apr_size_t len = SECRET_MAX + 1;
-    apr_status_t rv;
-
-    if (!strncmp(arg, "env:", 4)) {
-        if (!arg[4] || !(data = getenv(arg + 4))) {
-            FAIL("%s '%s': there is no such variable in httpd's environment; set it there, or write file:PATH", NAME,
-                 arg);
-        }
-        len = strlen(data);
-    }
-    else if (!strncmp(arg, "file:", 5) && arg[5]) {
-        buffer = apr_palloc(cmd->pool, len);
-        data = buffer;
-        if (!(path = ap_server_root_relative(cmd->temp_pool, arg + 5))) {
-            FAIL("%s '%s' is not a path; write file:PATH or env:NAME", NAME, arg);
-        }
-        if ((rv = apr_file_open(&file, path, APR_READ, APR_OS_DEFAULT, cmd->temp_pool)) == APR_SUCCESS) {
-            rv = apr_file_read_full(file, buffer, len, &len);
-            apr_file_close(file);
-        }
-        if (rv != APR_SUCCESS && !APR_STATUS_IS_EOF(rv)) {
-            FAIL("%s: %s cannot be read: %pm", NAME, path, &rv);
-        }
-    }
-    else {
-        FAIL("%s does not take the secret itself; write file:PATH or env:NAME", NAME);
-    }
-    while (len && (data[len - 1] == '\n' || data[len - 1] == '\r')) {
-        len--;
-    }
-    if (len < SECRET_MIN || len > SECRET_MAX) {
-        FAIL("%s: the secret has %s than %d bytes; make one with: openssl rand -base64 32", NAME,
-             len < SECRET_MIN ? "fewer" : "more", len < SECRET_MIN ? SECRET_MIN : SECRET_MAX);
-    }
-    secret = apr_palloc(cmd->pool, sizeof(*secret));
-    secret->data = data;
-    secret->len = len;
-    *psecret = secret;
-    return NULL;
-}
-
 const char *mcp_set_session_key(cmd_parms *cmd, void *v, const char *arg)
 {
     mcp_server_t *server = ap_get_module_config(cmd->server->module_config, &mcp_oauth_module);
     const char *error = ap_check_cmd_context(cmd, GLOBAL_ONLY);
 
     error = error ? error : section_forbid(cmd, v);
-    return error ? error : secret_read(&server->session_secret, cmd, arg);
+    return error ? error : mcp_secret_read(&server->session_secret, cmd, arg, 32);
+}
+
+const char *mcp_set_shared_cache(cmd_parms *cmd, void *v, const char *arg)
+{
+    mcp_server_t *server = ap_get_module_config(cmd->server->module_config, &mcp_oauth_module);
+    const char *error = ap_check_cmd_context(cmd, GLOBAL_ONLY);
+
+    error = error ? error : section_forbid(cmd, v);
+    if (error) {
+        return error;
+    }
+    if (!*arg || !mcp_setter_clean(arg)) {
+        FAIL("%s is empty or has control characters; write none, shmcb, redis:host:port or memcache:host:port", NAME);
+    }
+    server->shared_cache = arg;
+    return NULL;
 }

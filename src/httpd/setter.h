@@ -50,10 +50,16 @@ const char *mcp_set_cooldown(cmd_parms *cmd, void *v, const char *arg);
 const char *mcp_set_max_stale(cmd_parms *cmd, void *v, const char *arg);
 const char *mcp_set_timeout(cmd_parms *cmd, void *v, const char *arg);
 const char *mcp_set_ca_file(cmd_parms *cmd, void *v, const char *arg);
-const char *mcp_set_allow_http(cmd_parms *cmd, void *v, int on);
+const char *mcp_set_issuer_flag(cmd_parms *cmd, void *v, int on);
+const char *mcp_set_introspection(cmd_parms *cmd, void *v, const char *arg);
+const char *mcp_set_introspection_auth(cmd_parms *cmd, void *v, const char *arg);
+const char *mcp_set_introspection_ttl(cmd_parms *cmd, void *v, const char *arg);
+const char *mcp_set_client_id(cmd_parms *cmd, void *v, const char *arg);
+const char *mcp_set_client_secret(cmd_parms *cmd, void *v, const char *arg);
 const char *mcp_set_cache_ttl(cmd_parms *cmd, void *v, const char *arg);
 const char *mcp_set_cache_size(cmd_parms *cmd, void *v, const char *arg);
 const char *mcp_set_session_key(cmd_parms *cmd, void *v, const char *arg);
 const char *mcp_set_key_store(cmd_parms *cmd, void *v, const char *arg);
+const char *mcp_set_shared_cache(cmd_parms *cmd, void *v, const char *arg);
 
 #endif

@@ -54,7 +54,7 @@ static int waiters_max(void)
 
 static int is_shared(const mcp_issuer_t *issuer)
 {
-    return issuer->trusted && !issuer->source.file;
+    return issuer->trusted && !issuer->source.file && !issuer->keyless;
 }
 
 static int slots_count(void)
@@ -65,6 +65,28 @@ static int slots_count(void)
         n += is_shared(mcp_issuer_at(i));
     }
     return n;
+}
+
+static int breakers_count(void)
+{
+    int i, n = 0;
+
+    for (i = 0; i < mcp_issuers_count(); i++) {
+        n += mcp_issuer_at(i)->introspector != NULL;
+    }
+    return n;
+}
+
+static void breakers_place(mcp_breaker_t *breakers)
+{
+    int i;
+
+    for (i = 0; i < mcp_issuers_count(); i++) {
+        if (mcp_issuer_at(i)->introspector) {
+            memset(breakers, 0, sizeof(*breakers));
+            mcp_issuer_at(i)->breaker = breakers++;
+        }
+    }
 }
 
 /* What an earlier generation knew of the same source. */
@@ -126,15 +148,21 @@ static apr_status_t slots_make(retained_t *retained, mcp_slot_t *slots, server_r
     return rv;
 }
 
-/* The slots come after the waiters, as well aligned as anything. */
-static apr_size_t head_bytes(int max)
+/* Waiters, breakers, then the slots, each as well aligned as anything. */
+static apr_size_t waiters_bytes(int max)
 {
     return APR_ALIGN(mcp_waiters_bytes(max), 64);
 }
 
+static apr_size_t head_bytes(int max, int breakers)
+{
+    return waiters_bytes(max) + APR_ALIGN(breakers * sizeof(mcp_breaker_t), 64);
+}
+
 static apr_status_t share_make(retained_t *retained, server_rec *s, apr_pool_t *pconf)
 {
-    int count = slots_count(), max = waiters_max();
+    int count = slots_count(), max = waiters_max(), breakers = breakers_count();
+    apr_size_t head = head_bytes(max, breakers);
     apr_pool_t *pool, *ptemp;
     mcp_slot_t *slots = NULL;
     apr_status_t rv = APR_SUCCESS;
@@ -144,10 +172,11 @@ static apr_status_t share_make(retained_t *retained, server_rec *s, apr_pool_t *
     apr_pool_create(&pool, s->process->pool);
     apr_pool_tag(pool, "mcp_oauth_share");
     apr_pool_create(&ptemp, pool);
-    if (count && (rv = apr_shm_create(&shm, head_bytes(max) + count * sizeof(mcp_slot_t), NULL, pool)) == APR_SUCCESS) {
+    if (count + breakers && (rv = apr_shm_create(&shm, head + count * sizeof(mcp_slot_t), NULL, pool)) == APR_SUCCESS) {
         shared.waiters = apr_shm_baseaddr_get(shm);
         mcp_waiters_init(shared.waiters, max);
-        slots = (mcp_slot_t *)((char *)shared.waiters + head_bytes(max));
+        breakers_place((mcp_breaker_t *)((char *)shared.waiters + waiters_bytes(max)));
+        slots = (mcp_slot_t *)((char *)shared.waiters + head);
         rv = slots_make(retained, slots, s, pconf, ptemp);
     }
     apr_pool_destroy(ptemp);

@@ -20,7 +20,8 @@ typedef struct mcp_slot_t {
 /* In pre_config: makes the mutex known to the Mutex directive. */
 int mcp_share_pre_config(apr_pool_t *pconf);
 
-/* In post_config: makes the memory with a slot for each trusted issuer whose keys are fetched, and its election mutex. What
+/* In post_config: makes the memory with a slot for each trusted issuer whose keys are fetched, and its election mutex, and a
+ * breaker for each that is asked about tokens. What
  * the configuration before knew under the same identity is taken over, so a restart costs no fetch. The memory lives until
  * the next restart in the parent, and in each child until it ends. */
 int mcp_share_post_config(apr_pool_t *pconf, server_rec *s);
@@ -28,7 +29,7 @@ int mcp_share_post_config(apr_pool_t *pconf, server_rec *s);
 /* Once per child: opens the election mutexes. A child for which that fails says so, and leaves fetching to others. */
 void mcp_share_start(const server_rec *s, apr_pool_t *p);
 
-/* Three quarters of the server's workers; NULL when no keys are fetched. */
+/* Three quarters of the server's workers; NULL when no keys are fetched and nobody is asked about tokens. */
 mcp_waiters_t *mcp_share_waiters(void);
 
 #endif

@@ -1,6 +1,7 @@
 #!/bin/sh
 # The rooms of src and what each may include: a dependency goes only to the left.
-#     base <- net <- keys <- token <- policy <- httpd <- mod_mcp_oauth.c;  base <- rpc <- policy
+#     base <- net <- keys <- token <- policy <- httpd <- mod_mcp_oauth.c;  base <- rpc <- policy;  policy <- verify
+# verify is a program of its own: nothing includes it.
 # Then the proof by the linker: nothing in the pure rooms asks for httpd, and none of them keeps mutable data.
 set -u
 src=$srcdir/src
@@ -15,6 +16,7 @@ may_include() { # may_include ROOM   prints the rooms it may include
         token) echo base net keys token ;;
         rpc) echo base rpc ;;
         policy) echo base net keys token rpc policy ;;
+        verify) echo base net keys token policy verify ;;
         httpd | top) echo base net keys token rpc policy httpd ;;
     esac
 }
@@ -69,7 +71,7 @@ for dir in "$src"/*; do
 done
 said=$(check_file top "$srcdir/mod_mcp_oauth.c")
 [ -z "$said" ] || fail "$said"
-for room in base net keys token rpc policy httpd; do
+for room in base net keys token rpc policy httpd verify; do
     ls "$src/$room"/*.c >/dev/null 2>&1 || fail "$src/$room: no file to look at"
 done
 [ "$files" -gt 0 ] && [ "$includes" -ge "$files" ] || fail "too few includes found ($includes in $files files): the search is broken"
