@@ -16,14 +16,14 @@ run=
 $run "$dir/try" || { echo "SKIP: ThreadSanitizer does not run here"; exit 77; }
 
 objects=
-for f in "$srcdir"/src/base/*.c "$srcdir"/src/keys/*.c "$srcdir"/src/net/url.c "$srcdir"/src/token/*.c; do
-    case $f in */keysource.c | */keyshare.c) continue ;; esac
+for f in "$srcdir"/src/base/*.c "$srcdir"/src/keys/*.c "$srcdir"/src/net/breaker.c "$srcdir"/src/net/url.c "$srcdir"/src/token/*.c; do
+    case $f in */attempt.c | */endpoint.c | */keysource.c | */keyshare.c) continue ;; esac
     object=$dir/$(basename "$f" .c).o
     $CC $flags -c -o "$object" "$f" || exit 1
     objects="$objects $object"
 done
 bad=0
-for noun in cache demand keycache waiters; do
+for noun in breaker cache demand flight keycache replay waiters; do
     $CC $flags -o "$dir/$noun" "$srcdir/test/unit/$noun.c" $objects $THREADS_LIBS || exit 1
     TSAN_OPTIONS=halt_on_error=1:exitcode=66 $run "$dir/$noun" >"$dir/$noun.out" 2>&1
     status=$?

@@ -21,7 +21,7 @@ APLOG_USE_MODULE(mcp_oauth);
 
 #define FIELD "DPoP"
 #define RETAINED "mod_mcp_oauth_proofs " MCP_VERSION
-#define BUCKETS 65536 /* of 64 bytes: more than 400,000 proofs within their time */
+#define BUCKETS 65536 /* of eight proofs: half a million within their time */
 #define USED "mcp_oauth_proof"
 #define NONCE_RENEWED (MCP_DPOP_NONCE_LIFE / 2)
 

@@ -182,9 +182,10 @@ static int is_fresh(json_t *payload, apr_interval_time_t skew, apr_time_t now)
            now - (apr_time_t)(json_number_value(iat) * APR_USEC_PER_SEC) <= SIGNED_AGE + skew;
 }
 
-static int is_for(const json_t *payload, const char *client_id, apr_pool_t *p)
+/* This server is known as a client, and as the resource that it protects. */
+static int is_for_us(const json_t *payload, const char *client_id, const apr_array_header_t *audiences, apr_pool_t *p)
 {
-    apr_array_header_t *accepted = apr_array_make(p, 1, sizeof(const char *));
+    apr_array_header_t *accepted = apr_array_copy(p, audiences);
 
     APR_ARRAY_PUSH(accepted, const char *) = client_id;
     return mcp_claims_check_audience(payload, accepted, 0, p) == MCP_OK;
@@ -199,7 +200,7 @@ static const char *payload_check(mcp_token_lack_t *lack, json_t *payload, const 
         return "the signed answer is of another issuer";
     }
     lack->step = MCP_STEP_AUDIENCE;
-    if (!is_for(payload, introspector->client_id, p)) {
+    if (!is_for_us(payload, introspector->client_id, trust->audiences, p)) {
         return "the signed answer is for somebody else";
     }
     lack->step = MCP_STEP_TIMES;
@@ -369,6 +370,8 @@ void mcp_introspection_call(mcp_introspection_t *answer, mcp_token_lack_t *lack,
     answer->retry_after = retry_after(response, now);
     reason = response_check(response, p);
     if (reason) {
+        answer->is_about_token =
+            response->status == 400 || response->status == 413 || response->status == 414 || response->status == 422;
         give_up(answer, endpoint->url, reason, p);
     }
     else if (introspector->is_signed) {

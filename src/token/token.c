@@ -104,7 +104,7 @@ static mcp_status_t claims_read(mcp_token_t *token)
 
     if (!text_get(&token->sub, token->claims, "sub") || !text_get(&client_id, token->claims, "client_id") ||
         !text_get(&azp, token->claims, "azp") ||
-        (token->trust->types == MCP_TYPE_AT_JWT && !has_profile(token->claims))) {
+        (token->generation && token->trust->types == MCP_TYPE_AT_JWT && !has_profile(token->claims))) {
         return MCP_TOKEN_CLAIMS;
     }
     token->client = client_id ? client_id : azp;

@@ -86,7 +86,8 @@ const char *mcp_token_step_name(mcp_token_step_t step);
 
 /* What every access token has to say, whoever vouches for it: kind, times, audience, claims and binding of result->claims by
  * result->trust, in this order as mcp_token_verify says. Fills in the rest of result but kid and generation. *pstep is the
- * check that failed, or MCP_STEP_DONE. at_jwt: the header said at+jwt. */
+ * check that failed, or MCP_STEP_DONE. at_jwt: the header said at+jwt. What the
+ * profile of RFC 9068 requires is required of JWTs, so not with a generation of 0. */
 mcp_status_t mcp_token_check(mcp_token_t *result, mcp_token_step_t *pstep, int at_jwt, apr_time_t now, apr_pool_t *p);
 
 #endif
