@@ -13,10 +13,20 @@ ok=0 not_ok=0
 [ -x "${MCP_MINT:-}" ] || { echo "not built: ${MCP_MINT:-MCP_MINT}"; exit 99; }
 "$MCP_MINT" keygen p256 "$tmp/key.pem" && "$MCP_MINT" jwks "$("$MCP_MINT" jwk "$tmp/key.pem" --kid a)" >"$tmp/jwks.json" || exit 99
 "$MCP_MINT" cert "$tmp/key.pem" --host localhost >"$tmp/ca.pem" || exit 99
-head -c 40 /dev/zero | tr "\0" k >"$tmp/session"
-printf "%s\n" 0123456789abcdef0123456789abcde >"$tmp/short"
-head -c 4097 /dev/zero | tr "\0" k >"$tmp/long"
-export MCP_SESSION_SECRET=0123456789abcdef0123456789abcdef
+# No output may ever show what stands in each of these.
+secret=Untold
+file() { # file NAME [MODE]   of standard input
+    cat >"$tmp/$1" && chmod "${2:-600}" "$tmp/$1" || exit 99
+}
+bytes() { printf %s $secret; head -c $(($1 - ${#secret})) /dev/zero | tr '\0' k; }
+bytes 40 | file session
+bytes 40 | file session-of-all 644
+{ bytes 31; echo; } | file short
+bytes 4097 | file long
+bytes 20 | file client-secret
+MCP_SESSION_SECRET=$(bytes 32) MCP_CLIENT_SECRET=$(bytes 1024) MCP_EMPTY= MCP_LONG=$(bytes 4097) MCP_LINE_ENDS=$(printf '\r\n\n.')
+MCP_LINE_ENDS=${MCP_LINE_ENDS%.} # a substitution drops line ends
+export MCP_SESSION_SECRET MCP_CLIENT_SECRET MCP_EMPTY MCP_LONG MCP_LINE_ENDS
 : >"$tmp/empty.json"
 echo '{"keys":' >"$tmp/garbage.json"
 echo '{"keys":[]}' >"$tmp/nokeys.json"
@@ -56,15 +66,18 @@ report() { # report GOOD NAME   with the file and what httpd said when it is bad
     fi
 }
 
-# The case on standard input; the line to blame begins with @, which is taken away. ServerName comes from $server_name.
+# The case on standard input; the line to blame begins with @, which is taken away. ServerName comes from $server_name, further
+# options of httpd from $options.
+limit=$(command -v timeout >/dev/null && echo timeout -k 5 60)
 run() {
     sed "s:%TMP%:$tmp:g" >"$tmp/case.in"
     line=$(grep -n '^[[:space:]]*@' "$tmp/case.in" | cut -d: -f1 | head -1)
     directive=$(sed -n 's/^[[:space:]]*@<\{0,1\}\([A-Za-z]*\).*/\1/p' "$tmp/case.in" | head -1)
     sed 's/^\([[:space:]]*\)@/\1/' "$tmp/case.in" >"$tmp/case.conf"
     status=0
-    out=$(SERVER_NAME=${server_name:-https://mcp.example.com:443} "$HTTPD" -t -f "$tmp/base.conf" 2>&1) || status=$?
+    out=$(SERVER_NAME=${server_name:-https://mcp.example.com:443} $limit "$HTTPD" -t ${options:-} -f "$tmp/base.conf" 2>&1) || status=$?
     why=
+    case $out in *"$secret"*) why=" a secret is shown;" ;; esac
 }
 
 # bad NAME TEXT... <case   exit status 1, the place, the directive, and each TEXT
@@ -104,6 +117,12 @@ good() {
 ISSUER=https://sso.example.com/realms/mcp
 in_location() { printf '<Location "/mcp">\n    McpOAuth On\n    McpOAuthIssuer %s\n    %s\n</Location>\n' $ISSUER "$1"; }
 in_section() { printf '<McpOAuthIssuer "%s">\n    %s\n</McpOAuthIssuer>\n<Location "/mcp">\n    McpOAuth On\n    McpOAuthIssuer %s\n</Location>\n' $ISSUER "$1" $ISSUER; }
+asking='McpOAuthClientId gateway
+    McpOAuthClientSecret file:client-secret'
+in_asking() { in_section "$asking
+    $1"; }
+in_asked() { in_asking "McpOAuthIntrospection auto
+    $1"; }
 in_server() { printf '%s\n<Location "/mcp">\n    McpOAuth On\n    McpOAuthIssuer %s\n</Location>\n' "$1" $ISSUER; }
 tested=" "
 all_bad() { # all_bad WHERE <table
@@ -293,6 +312,30 @@ McpOAuthBatch perhaps => McpOAuthBatch must be On or Off
 McpOAuthFilterLists Shadow => McpOAuthFilterLists must be On or Off
 McpOAuthStreamExpiry 5s => McpOAuthStreamExpiry must be On or Off
 McpOAuthSessionBinding => McpOAuthSessionBinding must be On or Off
+McpOAuthDPoP => McpOAuthDPoP takes one argument
+McpOAuthDPoP "" => McpOAuthDPoP takes one argument
+McpOAuthDPoP On => McpOAuthDPoP 'On' is unknown; write Off, Optional or Required
+McpOAuthDPoP require => is unknown; write Off, Optional or Required
+McpOAuthDPoP Optional Required => McpOAuthDPoP takes one argument
+McpOAuthDPoPNonce => McpOAuthDPoPNonce must be On or Off
+McpOAuthDPoPNonce Required => McpOAuthDPoPNonce must be On or Off
+McpOAuthRequireACR => McpOAuthRequireACR needs at least one acr value, such as urn:example:silver
+McpOAuthRequireACR "" => McpOAuthRequireACR needs 
+McpOAuthRequireACR "" x => McpOAuthRequireACR has an empty argument
+McpOAuthRequireACR "gold silver" => McpOAuthRequireACR 'gold silver' is not an acr value: no spaces, quotes, backslashes or bytes beyond ASCII; write one argument per value
+McpOAuthRequireACR gold sil"ver => is not an acr value
+McpOAuthRequireACR gold\silver => is not an acr value
+McpOAuthRequireACR größe => is not an acr value
+McpOAuthMaxAuthAge => McpOAuthMaxAuthAge takes one argument
+McpOAuthMaxAuthAge "" => McpOAuthMaxAuthAge takes one argument
+McpOAuthMaxAuthAge 5 min => McpOAuthMaxAuthAge takes one argument
+McpOAuthMaxAuthAge never => McpOAuthMaxAuthAge 'never' is not a duration; write 500ms, 10s, 5min or 1h
+McpOAuthMaxAuthAge -1s => is not a duration
+McpOAuthMaxAuthAge 1d => is not a duration
+McpOAuthMaxAuthAge 0 => is out of range; write 1000ms to 31536000s
+McpOAuthMaxAuthAge 999ms => is out of range
+McpOAuthMaxAuthAge 31536001s => is out of range
+McpOAuthMaxAuthAge 8761h => is out of range
 McpOAuthMaxBody => McpOAuthMaxBody takes one argument
 McpOAuthMaxBody 0 => is not a size from 1 to 2047M; write bytes, or 512K, or 1M
 McpOAuthMaxBody -1 => is not a size
@@ -347,6 +390,8 @@ printf '<Location "/mcp">\n    @McpOAuthRequireScope "a\tb"\n</Location>\n' >"$t
 bad 'a control character in a scope' 'control characters' <"$tmp/row"
 printf '<Location "/mcp">\n    @McpOAuthAudience "a\tb"\n</Location>\n' >"$tmp/row"
 bad 'a control character in an audience' 'control characters' <"$tmp/row"
+printf '<Location "/mcp">\n    @McpOAuthRequireACR "a\tb"\n</Location>\n' >"$tmp/row"
+bad 'a control character in an acr value' 'control characters' <"$tmp/row"
 
 # --- location directives: good values ------------------------------------------------------------------------------
 all_good location <<'END'
@@ -389,6 +434,15 @@ McpOAuthMaxDepth 1024
 McpOAuthBatch on
 McpOAuthStreamExpiry on
 McpOAuthSessionBinding on
+McpOAuthDPoP off
+McpOAuthDPoP Optional
+McpOAuthDPoP REQUIRED
+McpOAuthDPoPNonce on
+McpOAuthRequireACR urn:example:gold https://login.example.com/acr?level=2#x 0
+McpOAuthMaxAuthAge 1
+McpOAuthMaxAuthAge 1000ms
+McpOAuthMaxAuthAge 5min
+McpOAuthMaxAuthAge 8760h
 McpOAuthACL on
 McpOAuthACL off
 McpOAuthACL shadow
@@ -418,6 +472,22 @@ END
 words=$(i=1; while [ $i -le 65 ]; do printf ' w%d' $i; i=$((i + 1)); done)
 printf '<Location "/mcp">\n    @McpOAuthRequireScope%s\n</Location>\n' "$words" >"$tmp/row"
 bad 'more arguments than httpd reads of one line: none may be lost' 'McpOAuthRequireScope' <"$tmp/row"
+printf '<Location "/mcp">\n    @McpOAuthRequireACR%s\n</Location>\n' "$words" >"$tmp/row"
+bad 'more acr values than httpd reads of one line' 'McpOAuthRequireACR' <"$tmp/row"
+
+# Secrets that are none, or too much.
+: | file empty
+printf '\r\n\n' | file lines
+{ bytes 4096; printf '\n%s' rest; } | file behind
+printf '%s\0k' $secret | file nul
+printf '\0%s' $secret | file nul-first
+printf '%s\0' $secret | file nul-last
+printf '%s\0\r\n' $secret | file nul-line
+# Good ones with odd ends.
+{ bytes 20; echo; } | file lf
+{ bytes 20; printf '\r\n'; } | file crlf
+{ bytes 4096; printf '\r'; } | file most
+printf '%s k' $secret | file blank
 
 # --- issuer directives ---------------------------------------------------------------------------------------------
 all_bad section <<'END'
@@ -428,7 +498,7 @@ McpOAuthAuthorizationServer ldap://sso.example.com => is not an absolute http or
 McpOAuthJwks => McpOAuthJwks takes one argument
 McpOAuthJwks "" => McpOAuthJwks takes one argument
 McpOAuthJwks "a b" => is empty or has blanks
-McpOAuthJwks file:jwks.json => is no key set; write an https URL, a path relative to the authorization server, or file:/path
+McpOAuthJwks file:jwks.json => is no key set; write an https URL, a path relative to the authorization server, file:/path, or none
 McpOAuthJwks ftp://sso.example.com/jwks => is no key set
 McpOAuthAudience => McpOAuthAudience needs the aud value
 McpOAuthAudience "" => McpOAuthAudience needs 
@@ -485,7 +555,59 @@ McpOAuthCACertificateFile "" => McpOAuthCACertificateFile takes one argument
 McpOAuthCACertificateFile %TMP%/htdocs => cannot be read
 McpOAuthCACertificateFile %TMP%/empty.pem => cannot be read
 McpOAuthAllowHTTP maybe => McpOAuthAllowHTTP must be On or Off
+McpOAuthIntrospection => McpOAuthIntrospection takes one argument
+McpOAuthIntrospection "" => McpOAuthIntrospection takes one argument
+McpOAuthIntrospection auto https://sso.example.com/introspect => McpOAuthIntrospection takes one argument
+McpOAuthIntrospection "a b" => is no endpoint; write an https URL, a path relative to the authorization server, or auto
+McpOAuthIntrospection ftp://sso.example.com/introspect => McpOAuthIntrospection 'ftp://sso.example.com/introspect' is no endpoint; write an https URL
+McpOAuthIntrospection https:///introspect => is no endpoint
+McpOAuthIntrospection https://gateway@sso.example.com/introspect => is no endpoint
+McpOAuthIntrospection https://sso.example.com:65536/introspect => is no endpoint
+McpOAuthIntrospection https://sso.example.com/introspect# => is no endpoint
+McpOAuthIntrospectionAuth => McpOAuthIntrospectionAuth takes one argument
+McpOAuthIntrospectionAuth "" => McpOAuthIntrospectionAuth takes one argument
+McpOAuthIntrospectionAuth Basic => McpOAuthIntrospectionAuth 'Basic' is unknown; write auto, client_secret_basic or client_secret_post
+McpOAuthIntrospectionAuth none => is unknown; write auto, client_secret_basic or client_secret_post
+McpOAuthIntrospectionAuth private_key_jwt => is unknown
+McpOAuthIntrospectionAuth client_secret_basic client_secret_post => McpOAuthIntrospectionAuth takes one argument
+McpOAuthClientId => McpOAuthClientId takes one argument
+McpOAuthClientId "" => McpOAuthClientId takes one argument
+McpOAuthClientId one two => McpOAuthClientId takes one argument
+McpOAuthClientSecret => McpOAuthClientSecret takes one argument
+McpOAuthClientSecret "" => McpOAuthClientSecret takes one argument
+McpOAuthClientSecret Untold => McpOAuthClientSecret does not take the secret itself; write file:PATH or env:NAME
+McpOAuthClientSecret Untold Untold => McpOAuthClientSecret takes one argument
+McpOAuthClientSecret FILE:client-secret => does not take the secret itself
+McpOAuthClientSecret /Untold => does not take the secret itself
+McpOAuthClientSecret file: => does not take the secret itself
+McpOAuthClientSecret file:/nowhere/key => McpOAuthClientSecret: /nowhere/key cannot be read
+McpOAuthClientSecret file:nowhere => /run-config/nowhere cannot be read
+McpOAuthClientSecret file:htdocs => /run-config/htdocs cannot be read
+McpOAuthClientSecret file:empty => McpOAuthClientSecret: the secret has fewer than 1 bytes
+McpOAuthClientSecret file:lines => the secret has fewer than 1 bytes
+McpOAuthClientSecret file:long => McpOAuthClientSecret: the secret has more than 4096 bytes
+McpOAuthClientSecret file:behind => the secret has more than 4096 bytes
+McpOAuthClientSecret file:nul => McpOAuthClientSecret: the secret holds a NUL; write it as text
+McpOAuthClientSecret file:nul-first => the secret holds a NUL
+McpOAuthClientSecret file:nul-last => the secret holds a NUL
+McpOAuthClientSecret file:nul-line => the secret holds a NUL
+McpOAuthClientSecret env: => there is no such variable
+McpOAuthClientSecret env:MCP_NO_SUCH_VARIABLE => McpOAuthClientSecret 'env:MCP_NO_SUCH_VARIABLE': there is no such variable in httpd's environment; set it there, or write file:PATH
+McpOAuthClientSecret env:MCP_EMPTY => the secret has fewer than 1 bytes
+McpOAuthClientSecret env:MCP_LINE_ENDS => the secret has fewer than 1 bytes
+McpOAuthClientSecret env:MCP_LONG => the secret has more than 4096 bytes
+McpOAuthIntrospectionCacheTTL => McpOAuthIntrospectionCacheTTL takes one argument
+McpOAuthIntrospectionCacheTTL forever => McpOAuthIntrospectionCacheTTL 'forever' is not a duration; write 500ms, 10s, 5min or 1h
+McpOAuthIntrospectionCacheTTL -1 => is not a duration
+McpOAuthIntrospectionCacheTTL 86401s => is out of range; write 0ms to 86400s
+McpOAuthIntrospectionCacheTTL 25h => is out of range
+McpOAuthIntrospectionSigned => McpOAuthIntrospectionSigned must be On or Off
+McpOAuthIntrospectionSigned required => McpOAuthIntrospectionSigned must be On or Off
 END
+for directive in McpOAuthIntrospection McpOAuthClientId; do
+    printf '<McpOAuthIssuer "https://sso.example.com">\n    @%s "a\tb"\n</McpOAuthIssuer>\n' $directive >"$tmp/row"
+    bad "a control character in $directive" '; write ' <"$tmp/row"
+done
 all_good section <<'END'
 McpOAuthAuthorizationServer https://login.example.com
 McpOAuthAuthorizationServer http://localhost:8080/
@@ -516,6 +638,39 @@ McpOAuthHTTPProxy http://proxy.example.com:3128
 McpOAuthCACertificateFile %TMP%/ca.pem
 McpOAuthCACertificateFile ca.pem
 McpOAuthAllowHTTP Off
+McpOAuthClientId gateway
+McpOAuthClientId "a gateway: größer"
+McpOAuthClientSecret file:client-secret
+McpOAuthClientSecret "file:%TMP%/client-secret"
+McpOAuthClientSecret file:lf
+McpOAuthClientSecret file:crlf
+McpOAuthClientSecret file:most
+McpOAuthClientSecret file:blank
+McpOAuthClientSecret env:MCP_CLIENT_SECRET
+McpOAuthIntrospectionAuth auto
+McpOAuthIntrospectionAuth client_secret_basic
+McpOAuthIntrospectionAuth client_secret_post
+McpOAuthIntrospectionCacheTTL 0
+McpOAuthIntrospectionCacheTTL 500ms
+McpOAuthIntrospectionCacheTTL 86400s
+McpOAuthIntrospectionSigned Off
+END
+all_good asking <<'END'
+McpOAuthIntrospection auto
+McpOAuthIntrospection https://sso.example.com/introspect
+McpOAuthIntrospection https://other.example.com:8443/introspect?realm=mcp
+McpOAuthIntrospection http://127.0.0.1:8080/introspect
+McpOAuthIntrospection http://localhost/introspect
+McpOAuthIntrospection http://[::1]:8080/introspect
+McpOAuthIntrospection protocol/openid-connect/token/introspect
+McpOAuthIntrospection /introspect
+END
+all_good asked <<'END'
+McpOAuthJwks none
+McpOAuthIntrospectionSigned On
+McpOAuthIntrospectionSigned Off
+McpOAuthIntrospectionCacheTTL 0
+McpOAuthIntrospectionAuth client_secret_post
 END
 
 # --- issuers as a whole --------------------------------------------------------------------------------------------
@@ -686,6 +841,329 @@ good 'several sections, several issuers, one file of keys' <<END
 </Location>
 END
 
+# --- introspection as a whole --------------------------------------------------------------------------------------
+# asks NAME [LINE...]   a section of an issuer https://NAME.example.com who is asked about tokens
+asks() {
+    printf '<McpOAuthIssuer "https://%s.example.com">\n    McpOAuthIntrospection auto\n    %s\n' "$1" "$asking"
+    shift
+    for row; do echo "    $row"; done
+    echo '</McpOAuthIssuer>'
+}
+needs='McpOAuthIntrospection needs the credentials of this server at the authorization server; write '
+bad 'introspection without credentials' "${needs}McpOAuthClientId" <<END
+@<McpOAuthIssuer "https://sso.example.com">
+    McpOAuthIntrospection auto
+</McpOAuthIssuer>
+END
+bad 'introspection without an id' "${needs}McpOAuthClientId" <<END
+@<McpOAuthIssuer "https://sso.example.com">
+    McpOAuthIntrospection auto
+    McpOAuthClientSecret file:client-secret
+</McpOAuthIssuer>
+END
+bad 'introspection without a secret' "${needs}McpOAuthClientSecret file:/path or env:NAME" <<END
+@<McpOAuthIssuer "https://sso.example.com">
+    McpOAuthIntrospection auto
+    McpOAuthClientId gateway
+</McpOAuthIssuer>
+END
+bad 'credentials of another issuer' "${needs}McpOAuthClientId" <<END
+<McpOAuthIssuer "https://one.example.com">
+    $asking
+</McpOAuthIssuer>
+@<McpOAuthIssuer "https://two.example.com">
+    McpOAuthIntrospection auto
+</McpOAuthIssuer>
+END
+good 'introspection and its credentials in several sections' <<END
+<McpOAuthIssuer "https://sso.example.com">
+    McpOAuthIntrospection auto
+</McpOAuthIssuer>
+<McpOAuthIssuer "https://sso.example.com">
+    McpOAuthClientId gateway
+</McpOAuthIssuer>
+<McpOAuthIssuer "https://sso.example.com">
+    McpOAuthClientSecret file:client-secret
+</McpOAuthIssuer>
+END
+good 'introspection of a virtual host, credentials of the server' <<END
+<McpOAuthIssuer "https://sso.example.com">
+    $asking
+</McpOAuthIssuer>
+<VirtualHost 127.0.0.1:1>
+    ServerName https://mcp.example.com:443
+    <McpOAuthIssuer "https://sso.example.com">
+        McpOAuthIntrospection auto
+    </McpOAuthIssuer>
+    <Location "/mcp">
+        McpOAuth On
+        McpOAuthIssuer https://sso.example.com
+    </Location>
+</VirtualHost>
+END
+bad 'introspection of the server, credentials of a virtual host' "${needs}McpOAuthClientId" <<END
+@<McpOAuthIssuer "https://sso.example.com">
+    McpOAuthIntrospection auto
+</McpOAuthIssuer>
+<VirtualHost 127.0.0.1:1>
+    <McpOAuthIssuer "https://sso.example.com">
+        McpOAuthClientId gateway
+        McpOAuthClientSecret file:client-secret
+    </McpOAuthIssuer>
+</VirtualHost>
+END
+bad 'introspection in a virtual host without credentials' "${needs}McpOAuthClientSecret" <<END
+<McpOAuthIssuer "https://sso.example.com">
+    McpOAuthClientId gateway
+</McpOAuthIssuer>
+<VirtualHost 127.0.0.1:1>
+    @<McpOAuthIssuer "https://sso.example.com">
+        McpOAuthIntrospection auto
+    </McpOAuthIssuer>
+</VirtualHost>
+END
+for host in sso.example.com localhost.example.com 127.0.0.1.example.com 10.0.0.1; do
+    bad "a plain http endpoint at $host" "McpOAuthIntrospection http://$host/introspect is not https; write an https URL" 'McpOAuthAllowHTTP On' <<END
+@<McpOAuthIssuer "https://sso.example.com">
+    McpOAuthIntrospection http://$host/introspect
+    $asking
+</McpOAuthIssuer>
+END
+    good "a plain http endpoint at $host that is allowed" <<END
+<McpOAuthIssuer "https://sso.example.com">
+    McpOAuthIntrospection http://$host/introspect
+    $asking
+    McpOAuthAllowHTTP On
+</McpOAuthIssuer>
+END
+done
+bad 'McpOAuthAllowHTTP Off of a virtual host overrides the On of the server for the endpoint' 'is not https; write an https URL' <<END
+<McpOAuthIssuer "https://sso.example.com">
+    McpOAuthIntrospection http://sso.example.com/introspect
+    $asking
+    McpOAuthAllowHTTP On
+</McpOAuthIssuer>
+<VirtualHost 127.0.0.1:1>
+    @<McpOAuthIssuer "https://sso.example.com">
+        McpOAuthAllowHTTP Off
+    </McpOAuthIssuer>
+</VirtualHost>
+END
+bad 'a relative endpoint of an issuer that is no URL' "issuer 'my-issuer' is no http or https URL" '; write ' 'McpOAuthAuthorizationServer' <<END
+@<McpOAuthIssuer "my-issuer">
+    McpOAuthJwks none
+    McpOAuthIntrospection introspect
+    $asking
+</McpOAuthIssuer>
+END
+bad 'an issuer that is no URL has no endpoint to discover' "issuer 'my-issuer' is no URL, so its introspection endpoint cannot be discovered; write McpOAuthIntrospection https://" <<END
+@<McpOAuthIssuer "my-issuer">
+    McpOAuthAuthorizationServer https://sso.example.com
+    McpOAuthJwks none
+    McpOAuthIntrospection auto
+    $asking
+</McpOAuthIssuer>
+END
+for endpoint in introspect https://sso.example.com/introspect; do
+    good "an issuer that is no URL, with an authorization server and the endpoint $endpoint" <<END
+<McpOAuthIssuer "my-issuer">
+    McpOAuthAuthorizationServer https://sso.example.com
+    McpOAuthJwks none
+    McpOAuthIntrospection $endpoint
+    $asking
+</McpOAuthIssuer>
+<Location "/mcp">
+    McpOAuth On
+    McpOAuthIssuer my-issuer
+</Location>
+END
+done
+bad 'an issuer that is no URL and is asked still has no keys to discover' 'its keys cannot be discovered; write McpOAuthJwks' <<END
+@<McpOAuthIssuer "my-issuer">
+    McpOAuthAuthorizationServer https://sso.example.com
+    McpOAuthIntrospection introspect
+    $asking
+</McpOAuthIssuer>
+END
+bad 'neither keys nor introspection' 'McpOAuthJwks none leaves no way to judge a token; write McpOAuthIntrospection beside it' <<END
+@<McpOAuthIssuer "https://sso.example.com">
+    McpOAuthJwks none
+</McpOAuthIssuer>
+END
+bad 'neither keys nor introspection, but credentials' 'McpOAuthJwks none leaves no way to judge a token' <<END
+@<McpOAuthIssuer "https://sso.example.com">
+    McpOAuthJwks none
+    $asking
+</McpOAuthIssuer>
+END
+bad 'signed answers without keys' 'McpOAuthIntrospectionSigned needs keys to verify answers with, and McpOAuthJwks none says that there are none; leave one of the two out' <<END
+@<McpOAuthIssuer "https://sso.example.com">
+    McpOAuthJwks none
+    McpOAuthIntrospection auto
+    McpOAuthIntrospectionSigned On
+    $asking
+</McpOAuthIssuer>
+END
+bad 'signed answers of the server, no keys in a virtual host' 'McpOAuthIntrospectionSigned needs keys' <<END
+$(asks sso 'McpOAuthIntrospectionSigned On')
+<VirtualHost 127.0.0.1:1>
+    @<McpOAuthIssuer "https://sso.example.com">
+        McpOAuthJwks none
+    </McpOAuthIssuer>
+</VirtualHost>
+END
+bad 'signed answers without introspection' 'McpOAuthIntrospectionSigned has no effect without McpOAuthIntrospection; write that, too' <<END
+@<McpOAuthIssuer "https://sso.example.com">
+    McpOAuthIntrospectionSigned On
+    $asking
+</McpOAuthIssuer>
+END
+both="'https://one.example.com' and 'https://two.example.com' both have McpOAuthIntrospection"
+two_asked="$(asks one)
+$(asks two)"
+bad 'two issuers of one location are asked' "$both" 'a token of one would be sent to the other' '; write locations of their own' <<END
+$two_asked
+<Location "/mcp">
+    @McpOAuth On
+    McpOAuthIssuer https://one.example.com https://two.example.com
+</Location>
+END
+bad 'two issuers of one location are asked, a third between them is not' "$both" <<END
+$two_asked
+<Location "/mcp">
+    @McpOAuth On
+    McpOAuthIssuer https://one.example.com
+    McpOAuthIssuer https://three.example.com
+    McpOAuthIssuer https://two.example.com
+</Location>
+END
+bad 'two issuers of one pattern are asked' "$both" <<END
+$two_asked
+<LocationMatch "^/mcp">
+    @McpOAuth On
+    McpOAuthResource https://mcp.example.com/mcp
+    McpOAuthIssuer https://one.example.com https://two.example.com
+</LocationMatch>
+END
+bad 'two issuers that a location inherits from the server are asked' "$both" <<END
+$two_asked
+McpOAuthIssuer https://one.example.com https://two.example.com
+<Location "/mcp">
+    @McpOAuth On
+</Location>
+END
+bad 'two issuers that a location inherits from an outer one are asked' "$both" <<END
+$two_asked
+<Location "/mcp/inner">
+    @McpOAuth On
+</Location>
+<Location "/mcp">
+    McpOAuthIssuer https://one.example.com https://two.example.com
+</Location>
+END
+bad 'two issuers that a location inherits from one that is off are asked' "$both" <<END
+$two_asked
+<Location "/mcp">
+    McpOAuth Off
+    McpOAuthIssuer https://one.example.com https://two.example.com
+</Location>
+<Location "/mcp/inner">
+    @McpOAuth On
+</Location>
+END
+bad 'a virtual host whose section makes it two that are asked' "$both" <<END
+$(asks one)
+<VirtualHost 127.0.0.1:1>
+    ServerName https://one.example.com:443
+    <Location "/mcp">
+        McpOAuth On
+        McpOAuthIssuer https://one.example.com https://two.example.com
+    </Location>
+</VirtualHost>
+<VirtualHost 127.0.0.1:2>
+    ServerName https://two.example.com:443
+$(asks two)
+    <Location "/mcp">
+        @McpOAuth On
+        McpOAuthIssuer https://one.example.com https://two.example.com
+    </Location>
+</VirtualHost>
+END
+good 'two issuers of one location, one of them is asked' <<END
+$(asks one)
+<Location "/mcp">
+    McpOAuth On
+    McpOAuthIssuer https://one.example.com https://two.example.com
+</Location>
+END
+good 'two issuers that are asked, in locations of their own' <<END
+$two_asked
+<Location "/one">
+    McpOAuth On
+    McpOAuthIssuer https://one.example.com
+</Location>
+<Location "/two">
+    McpOAuth On
+    McpOAuthIssuer https://two.example.com
+</Location>
+<Location "/one/two">
+    McpOAuthIssuer https://two.example.com
+</Location>
+END
+good 'one issuer that is asked, named twice' <<END
+$(asks one)
+<Location "/mcp">
+    McpOAuth On
+    McpOAuthIssuer https://one.example.com
+    McpOAuthIssuer https://one.example.com
+</Location>
+END
+
+# --- files with secrets --------------------------------------------------------------------------------------------
+in_client() { in_section "McpOAuthClientSecret file:$1"; }
+for mode in 600 400 640 000; do
+    [ $mode != 000 ] || [ "$(id -u)" = 0 ] || continue # httpd reads it as root
+    bytes 20 | file mode-$mode $mode
+    in_client mode-$mode >"$tmp/row"
+    good "a secret of mode $mode" <"$tmp/row"
+    chmod 600 "$tmp/mode-$mode"
+done
+for mode in 644 604 666; do
+    bytes 20 | file mode-$mode $mode
+    in_client mode-$mode >"$tmp/row"
+    good "a secret of mode $mode is a remark" 'MCP0963' "$tmp/case.conf:2: McpOAuthClientSecret" "everybody can read $tmp/mode-$mode; write chmod 600 $tmp/mode-$mode" <"$tmp/row"
+done
+good 'a session key that everybody can read is a remark' 'MCP0963' "$tmp/case.conf:1: McpOAuthSessionKey" "write chmod 600 $tmp/session-of-all" <<END
+McpOAuthSessionKey file:session-of-all
+END
+if mkfifo -m 600 "$tmp/fifo"; then
+    in_section '@McpOAuthClientSecret file:fifo' >"$tmp/row"
+    bad 'a named pipe that nobody writes does not hold up the start' 'the secret has fewer than 1 bytes' <"$tmp/row"
+    exec 3<>"$tmp/fifo"
+    bad 'a named pipe whose writer says nothing does not hold up the start' "$tmp/fifo cannot be read" <"$tmp/row"
+    exec 3<&-
+fi
+# Whatever httpd can be asked about its configuration.
+cat >"$tmp/row" <<END
+McpOAuthSessionKey file:session
+$(asks one)
+<McpOAuthIssuer "https://two.example.com">
+    McpOAuthIntrospection http://127.0.0.1:8080/introspect
+    McpOAuthClientId gateway
+    McpOAuthClientSecret env:MCP_CLIENT_SECRET
+</McpOAuthIssuer>
+<Location "/mcp">
+    McpOAuth On
+    McpOAuthIssuer https://one.example.com
+</Location>
+END
+options='-D DUMP_CONFIG'
+good 'the configuration is shown without secrets' 'McpOAuthClientSecret file:client-secret' 'McpOAuthClientSecret env:MCP_CLIENT_SECRET' 'McpOAuthSessionKey file:session' <"$tmp/row"
+for options in '-e trace8' '-D DUMP_VHOSTS -D DUMP_RUN_CFG' '-D DUMP_MODULES -D DUMP_INCLUDES'; do
+    good "no secrets with $options" 'Syntax OK' <"$tmp/row"
+done
+options=
+
 # --- <McpOAuthIssuer> itself ---------------------------------------------------------------------------------------
 section_is_wrong='takes exactly one issuer; write <McpOAuthIssuer'
 bad 'a section without a name' "$section_is_wrong" <<END
@@ -752,6 +1230,10 @@ McpOAuthBatch Off
 McpOAuthFilterLists Off
 McpOAuthStreamExpiry On
 McpOAuthSessionBinding On
+McpOAuthDPoP Required
+McpOAuthDPoPNonce On
+McpOAuthRequireACR a
+McpOAuthMaxAuthAge 1h
 McpOAuthACL Shadow
 McpOAuthScopeClaim scp
 McpOAuthACLClaim roles
@@ -769,10 +1251,17 @@ McpOAuthKeyMaxStale 1h
 McpOAuthHTTPTimeout 5s
 McpOAuthHTTPProxy http://proxy.example.com
 McpOAuthCACertificateFile $tmp/ca.pem
-McpOAuthAllowHTTP Off"
+McpOAuthAllowHTTP Off
+McpOAuthIntrospectionAuth client_secret_post
+McpOAuthIntrospectionCacheTTL 10s
+McpOAuthIntrospectionSigned Off
+McpOAuthClientId a
+McpOAuthClientSecret file:client-secret"
+introspection='McpOAuthIntrospection auto' # of use beside others only: see above for the right place
 server_only="McpOAuthTokenCacheTTL 1s
 McpOAuthTokenCacheSize 5
 McpOAuthKeyStore keys
+McpOAuthSharedCache redis:127.0.0.1:6379
 McpOAuthSessionKey file:$tmp/session"
 
 each() { # each LINES FUNCTION ARGUMENTS...   FUNCTION LINE ARGUMENTS... for every line
@@ -798,7 +1287,8 @@ for section in "Directory \"$tmp/htdocs\"" 'DirectoryMatch "^/srv"' 'Files "x"' 
     each "$location_only
 $everywhere
 $also_in_sections
-$sections_only" wrong_place "$section" 'write it into <Location>'
+$sections_only
+$introspection" wrong_place "$section" 'write it into <Location>'
 done
 for section in 'Location "/mcp"' 'LocationMatch "^/mcp"' 'VirtualHost 127.0.0.1:1'; do
     each "$everywhere
@@ -825,8 +1315,12 @@ for row in 'Limit GET' 'LimitExcept POST'; do
 END
 done
 each "$location_only" wrong_at_top 'McpOAuth belongs into <Location>, for a whole host write <Location "/">'
-each "$sections_only" wrong_at_top 'belongs into <McpOAuthIssuer "https://'
-each "$sections_only" wrong_place 'Location "/mcp"' 'belongs into <McpOAuthIssuer "https://'
+each "$sections_only
+$introspection" wrong_at_top 'belongs into <McpOAuthIssuer "https://'
+for section in 'Location "/mcp"' 'VirtualHost 127.0.0.1:1'; do
+    each "$sections_only
+$introspection" wrong_place "$section" 'belongs into <McpOAuthIssuer "https://'
+done
 each "$location_only
 $everywhere" wrong_place 'McpOAuthIssuer "https://sso.example.com"' 'does not belong into <McpOAuthIssuer>; write it into <Location>'
 each "$server_only" wrong_place 'Location "/mcp"' 'not allowed'
@@ -849,7 +1343,10 @@ McpOAuthTokenCacheSize many => is not a number
 McpOAuthKeyStore => McpOAuthKeyStore takes one argument
 McpOAuthKeyStore "" => McpOAuthKeyStore takes one argument
 McpOAuthKeyStore /one /two => McpOAuthKeyStore takes one argument
-McpOAuthSessionKey 0123456789abcdef0123456789abcdef => McpOAuthSessionKey does not take the secret itself; write file:PATH or env:NAME
+McpOAuthSharedCache => McpOAuthSharedCache takes one argument
+McpOAuthSharedCache "" => McpOAuthSharedCache takes one argument
+McpOAuthSharedCache redis 127.0.0.1:6379 => McpOAuthSharedCache takes one argument
+McpOAuthSessionKey Untold6789abcdef0123456789abcdef => McpOAuthSessionKey does not take the secret itself; write file:PATH or env:NAME
 McpOAuthSessionKey file: => does not take the secret itself
 McpOAuthSessionKey file:/nowhere/key => /nowhere/key cannot be read
 McpOAuthSessionKey file:/ => cannot be read
@@ -857,7 +1354,10 @@ McpOAuthSessionKey env: => there is no such variable
 McpOAuthSessionKey env:MCP_NO_SUCH_VARIABLE => there is no such variable in httpd's environment
 McpOAuthSessionKey file:short => the secret has fewer than 32 bytes; make one with: openssl rand -base64 32
 McpOAuthSessionKey file:long => the secret has more than 4096 bytes
+McpOAuthSessionKey file:behind => the secret has more than 4096 bytes
 END
+printf '@McpOAuthSharedCache "redis:\t"\n' >"$tmp/row"
+bad 'a control character in the shared cache' 'is empty or has control characters; write none, shmcb, redis:host:port or memcache:host:port' <"$tmp/row"
 printf '@McpOAuthKeyStore "a\tb"\n' >"$tmp/row"
 bad 'a control character in the path of the key store' 'is empty or has control characters; write the path of a directory' <"$tmp/row"
 printf '@McpOAuthKeyStore /%05000d\n' 0 >"$tmp/row"
@@ -873,22 +1373,13 @@ McpOAuthSessionKey file:session
 McpOAuthSessionKey "file:%TMP%/session"
 McpOAuthSessionKey env:MCP_SESSION_SECRET
 McpOAuthKeyStore /nowhere/near/keys
+McpOAuthSharedCache none
+McpOAuthSharedCache shmcb
+McpOAuthSharedCache redis:127.0.0.1:6379
+McpOAuthSharedCache "memcache:127.0.0.1:11211,127.0.0.2:11211"
 END
 each "$everywhere
 $also_in_sections" right_at_top
-
-# --- directives of later versions do not exist: nobody must believe in their protection -----------------------------
-for row in 'McpOAuthIntrospection auto' 'McpOAuthClientId me' 'McpOAuthClientSecret file:/secret' 'McpOAuthIntrospectionCacheTTL 60s' \
-    'McpOAuthSharedCache shmcb'; do
-    for place in server location section; do
-        "in_$place" "@$row" >"$tmp/row"
-        if [ $place = section ]; then
-            bad "section: $row" "${row%% *} is not allowed inside <McpOAuthIssuer>" <"$tmp/row"
-        else
-            bad "$place: $row" "Invalid command '${row%% *}'" <"$tmp/row"
-        fi
-    done
-done
 
 # --- the resource identifier that follows from ServerName and path ------------------------------------------------
 minimal='<Location "/mcp">
@@ -1111,15 +1602,91 @@ good 'settings inside <IfModule> and <IfDefine>' <<END
 </IfModule>
 END
 
-# --- mod_watchdog, where it can be missing at all ------------------------------------------------------------------
+# --- what only a start shows ---------------------------------------------------------------------------------------
+listen=$((2000 + $$ % 8000))
+# start TEXT [MODULE...] <case   as run, but httpd is started, with further modules, until its error log says TEXT or it ends
+start() {
+    sed "s:%TMP%:$tmp:g" >"$tmp/case.conf"
+    until_said=$1 out= status=0 line=
+    shift
+    for try in 1 2 3; do
+        {
+            sed "s/^Listen .*/Listen 127.0.0.1:$listen/" "$tmp/base.conf" | if [ "${without:-}" ]; then sed "/$without/d"; else cat; fi
+            module "$@"
+            echo 'LogLevel trace8'
+            if [ "$(id -u)" = 0 ]; then printf 'User "#65534"\nGroup "#65534"\n'; fi
+        } >"$tmp/start.conf"
+        : >"$tmp/error_log"
+        SERVER_NAME=https://mcp.example.com:443 "$HTTPD" -X -f "$tmp/start.conf" >"$tmp/start.out" 2>&1 &
+        pid=$!
+        waits=0
+        while kill -0 $pid 2>/dev/null && [ $waits -lt 150 ] && ! grep -q "$until_said" "$tmp/error_log"; do
+            waits=$((waits + 1))
+            sleep 0.1
+        done
+        kill $pid 2>/dev/null && why=" it did not end by itself;" || why=
+        wait $pid
+        out=$(cat "$tmp/start.out" "$tmp/error_log")
+        case $out in *"$secret"*) why="$why a secret is shown;" ;; esac
+        out=$(echo "$out" | grep -v ':trace')
+        case $out in *'could not bind'*) listen=$((listen + 1)) ;; *) break ;; esac
+    done
+}
+not_started() { # not_started NAME MODULES TEXT... <case
+    name=$1 modules=$2
+    shift 2
+    start 'resuming normal operations' $modules
+    for text; do
+        case $out in *"$text"*) ;; *) why="$why \"$text\" is not said;" ;; esac
+    done
+    report "$([ -z "$why" ] && echo 1)" "$name"
+}
+started() { # started NAME MODULES <case   without a word about the shared cache
+    name=$1
+    start 'resuming normal operations' $2
+    [ "$why" = ' it did not end by itself;' ] && why= || why="$why it does not start;"
+    case $out in *MCP0964*) why="$why the shared cache is bad;" ;; esac
+    report "$([ -z "$why" ] && echo 1)" "$name"
+}
+cached() { # cached VALUE   one issuer that is asked, and the shared cache
+    echo "McpOAuthSharedCache $1"
+    asks sso 'McpOAuthJwks none' | sed 's,auto,http://127.0.0.1:9/introspect,'
+    in_server ''
+}
+cached redis:127.0.0.1:6379 >"$tmp/row"
+case $static in
+    *mod_socache_redis.c*) ;;
+    *) not_started 'no start with a provider that is not loaded' '' \
+        'MCP0964: McpOAuthSharedCache redis: there is no such provider; write LoadModule socache_redis_module modules/mod_socache_redis.so' <"$tmp/row" ;;
+esac
+cached nowhere >"$tmp/row"
+not_started 'no start with a provider that nobody has' '' 'MCP0964: McpOAuthSharedCache nowhere: there is no such provider' <"$tmp/row"
+not_started 'no start with such a provider where nobody is asked, either' '' 'MCP0964: McpOAuthSharedCache nowhere: there is no such provider' <<END
+McpOAuthSharedCache nowhere
+<Location "/mcp">
+    McpOAuth On
+    McpOAuthIssuer http://127.0.0.1:9
+</Location>
+END
+cached none >"$tmp/row"
+started 'McpOAuthSharedCache none needs no provider' '' <"$tmp/row"
+sed 1d "$tmp/row" >"$tmp/unset"
+started 'without a word about it, and without mod_socache_shmcb' '' <"$tmp/unset"
+case $static$(ls "$HTTPD_LIBEXECDIR") in
+    *mod_socache_shmcb.*)
+        started 'without a word about it, and with mod_socache_shmcb' socache_shmcb <"$tmp/unset"
+        cached shmcb >"$tmp/row"
+        started 'McpOAuthSharedCache shmcb' socache_shmcb <"$tmp/row"
+        cached 'shmcb:%TMP%/cache(10)' >"$tmp/row"
+        not_started 'no start with arguments that the provider refuses' socache_shmcb 'MCP0964: McpOAuthSharedCache shmcb: ' <"$tmp/row" ;;
+esac
 case $static in
     *mod_watchdog.c*) ;;
     *)
-        in_server '@McpOAuthTokenCacheSize 5' | sed 's/@//' >"$tmp/case.conf"
-        sed '/watchdog_module/d' "$tmp/base.conf" >"$tmp/no-watchdog.conf"
-        status=0 why='it starts without mod_watchdog'
-        out=$(SERVER_NAME=https://mcp.example.com:443 "$HTTPD" -X -f "$tmp/no-watchdog.conf" 2>&1; cat "$tmp/error_log" 2>/dev/null) || status=$?
-        case $out in *'MCP0955: mod_watchdog is needed'*) report 1 'no start without mod_watchdog' ;; *) report 0 'no start without mod_watchdog' ;; esac ;;
+        without=watchdog_module
+        in_server '' >"$tmp/row"
+        not_started 'no start without mod_watchdog' '' 'MCP0955: mod_watchdog is needed' 'write LoadModule watchdog_module' <"$tmp/row"
+        without= ;;
 esac
 
 # --- every directive of the command table was given a bad value ----------------------------------------------------

@@ -36,7 +36,7 @@ for my $verb (qw(GET POST DELETE)) {
     is $c{scope}, 'a:one b:two', "CHL-4 $verb: scope";
 }
 unauthenticated(ask('/mcp', headers => [Authorization => $_->[1]]), $_->[0]) for (
-    ['Basic', 'Basic YWxpY2U6c2VjcmV0'], ['DPoP', 'DPoP abc.def.ghi'], ['an unknown scheme', 'Bearerish abc'],
+    ['Basic', 'Basic YWxpY2U6c2VjcmV0'], ['an unknown scheme', 'Bearerish abc'],
     ['Digest with commas', 'Digest username="a", realm="b", uri="/c", response="d"'], ['an empty field', ''],
     ['a token alone', 'abc.def.ghi'], ['Negotiate', 'Negotiate YII='],
 );
@@ -50,7 +50,7 @@ is { unauthenticated(ask('/explicit'), 'ChallengeScope', '/explicit') }->{scope}
 is { unauthenticated(ask('/plain'), 'no scopes', '/plain') }->{scope}, undef, 'CHL-2 no empty scope';
 is { unauthenticated(ask('/realm'), 'realm', '/realm') }->{realm}, 'The "MCP" realm', 'CHL-2 realm from AuthName, quoted';
 is { challenge(ask('/mcp')) }->{realm}, undef, 'no realm without AuthName';
-is_deeply [map { header(ask('/require'), 'WWW-Authenticate') } 1 .. 5], [(header(ask('/require'), 'WWW-Authenticate')) x 5],
+is_deeply [map { [headers(ask('/require'), 'WWW-Authenticate')] } 1 .. 5], [([headers(ask('/require'), 'WWW-Authenticate')]) x 5],
     'CHL-10 always the same';
 
 # --- bad tokens
@@ -152,7 +152,7 @@ for (['/mcp', 401], ['/require', 403, to('/require', scope => 'x')], ['/mcp', 40
     my $get  = ask($path, token => $token);
     my $head = ask($path, token => $token, verb => 'HEAD');
     is $head->{code}, $code, "CHL-16 HEAD $path: $code";
-    is header($head, 'WWW-Authenticate'), header($get, 'WWW-Authenticate'), "CHL-16 HEAD $path: the challenge of GET";
+    is_deeply [headers($head, 'WWW-Authenticate')], [headers($get, 'WWW-Authenticate')], "CHL-16 HEAD $path: the challenge of GET";
     is header($head, 'Content-Type'), header($get, 'Content-Type'), "CHL-16 HEAD $path: the type of GET";
     is $head->{body}, '', "CHL-16 HEAD $path: no body";
 }

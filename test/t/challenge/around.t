@@ -42,7 +42,7 @@ is header(ask('/mcp', verb => 'OPTIONS', headers => [Origin => 'https://mcp.test
     is_deeply [headers($r, 'Cache-Control')], ['private'], 'Header always set replaces ours';
     is_deeply [headers($r, 'X-Always')], [], 'Header always unset';
     like header($r, 'WWW-Authenticate'), qr/^Bearer edited="yes", ?\w/, 'Header always edit';
-    is scalar(headers($r, 'WWW-Authenticate')), 1, 'and there is one challenge';
+    is scalar(grep { /^Bearer/ } headers($r, 'WWW-Authenticate')), 1, 'and there is one such challenge';
 }
 like header(ask('/mcp', token => 'a.b.c'), 'X-Env'), qr/^deny\|token-/, 'the environment is there for Header always';
 

@@ -5,6 +5,7 @@ use lib 't/lib';
 use MCP::Test;
 use MCP::Backend;
 use MCP::Gate;
+use MCP::Proof;
 
 my $backend = MCP::Backend->start(port('deploy_backend'));
 my $mark = log_mark();
@@ -21,7 +22,7 @@ my $r = http($where, GET => '/.well-known/oauth-protected-resource/mcp');
 is_status($r, 200, 'PRM-2 metadata at the path of the resource');
 like header($r, 'Content-Type'), qr{^application/json\b}, 'PRM-3 as JSON';
 is_deeply json($r->{body}), { resource => $resource, authorization_servers => ['http://localhost:8080/realms/mcp-demo'], scopes_supported => ['mcp:run'],
-    bearer_methods_supported => ['header'] }, 'PRM-4 PRM-6 PRM-9 the document, nothing more';
+    bearer_methods_supported => ['header'], dpop_signing_alg_values_supported => \@DPOP_ALGS }, 'PRM-4 PRM-6 PRM-9 the document, nothing more';
 is_deeply json(http($where, GET => '/.well-known/oauth-protected-resource')->{body}), json($r->{body}), 'one resource: on the bare path as well';
 untouched $backend, 'calculator without a token', sub {
     my $r = post($where, '/mcp', $call);

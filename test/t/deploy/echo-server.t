@@ -5,6 +5,7 @@ use lib 't/lib';
 use MCP::Test;
 use MCP::Backend;
 use MCP::Gate;
+use MCP::Proof;
 
 my $backend = MCP::Backend->start(port('deploy_backend'));
 my $mark = log_mark();
@@ -19,7 +20,7 @@ sub keycloak {
 my $r = http($where, GET => '/.well-known/oauth-protected-resource/mcp');
 is_deeply json($r->{body}), { resource => 'https://echo.example.com/mcp', authorization_servers => ['https://sso.example.com/realms/mcp-realm'],
     scopes_supported => ['mcp:read', 'mcp:tools', 'mcp:prompts'], bearer_methods_supported => ['header'], resource_documentation => 'https://echo.example.com/docs',
-    mcp_protocol_version => '2025-06-18', resource_type => 'mcp-server' }, 'PRM-11 the document with its own members';
+    dpop_signing_alg_values_supported => \@DPOP_ALGS, mcp_protocol_version => '2025-06-18', resource_type => 'mcp-server' }, 'PRM-11 the document with its own members';
 untouched $backend, 'echo without a token', sub {
     my $r = rpc($where, '/mcp', 'ping');
     is_deeply [$r->{code}, { challenge($r) }], [401, { '' => 'Bearer', scope => 'mcp:read mcp:tools mcp:prompts',

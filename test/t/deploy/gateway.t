@@ -6,6 +6,7 @@ use MCP::Test;
 use MCP::Backend;
 use MCP::AuthServer;
 use MCP::Gate;
+use MCP::Proof;
 
 my $backend = MCP::Backend->start(port('deploy_backend'));
 my $mark = log_mark();
@@ -47,8 +48,8 @@ untouched $backend, 'TOK-3', sub {
 # --- metadata and challenge
 {
     my $doc = json(http($where, GET => '/.well-known/oauth-protected-resource')->{body});
-    is_deeply $doc, { resource => 'https://gateway.example.com/', authorization_servers => [$iss_a, $iss_b], bearer_methods_supported => ['header'] },
-        'PRM-2 PRM-6 the document of a resource without a path';
+    is_deeply $doc, { resource => 'https://gateway.example.com/', authorization_servers => [$iss_a, $iss_b], bearer_methods_supported => ['header'],
+        dpop_signing_alg_values_supported => \@DPOP_ALGS }, 'PRM-2 PRM-6 the document of a resource without a path';
     untouched $backend, 'gateway without a token', sub {
         is http($where, GET => '/.well-known/oauth-protected-resource')->{code}, 200, 'PRM-15 the metadata is not proxied';
         for my $path ('/', '/mcp', '/any/server?x', '/.well-known/other') {

@@ -4,6 +4,7 @@ use warnings FATAL => 'all';
 use lib 't/lib';
 use MCP::Test;
 use MCP::Backend;
+use MCP::Proof;
 
 my $backend = MCP::Backend->start(port('metadata_backend'));
 my $well = '/.well-known/oauth-protected-resource';
@@ -28,14 +29,15 @@ sub document {
 
 # --- members
 is_deeply document("$well/bare", 'the least'), {
-    resource => 'https://mcp.test/bare', authorization_servers => ['https://login.test/realms/x'], bearer_methods_supported => ['header']
+    resource => 'https://mcp.test/bare', authorization_servers => ['https://login.test/realms/x'], bearer_methods_supported => ['header'],
+    dpop_signing_alg_values_supported => \@DPOP_ALGS
 }, 'PRM-3 PRM-6 the least document; McpOAuthAuthorizationServer is advertised';
 is_deeply document("$well/mcp", 'the most'), {
     resource => 'https://mcp.test/mcp', authorization_servers => ['https://as.test', 'https://b.test'],
     bearer_methods_supported => ['header'], scopes_supported => ['mcp:read', 'mcp:write'],
     resource_name => 'The MCP demo', 'resource_name#de' => 'Die MCP-Demo', resource_documentation => 'https://docs.test/',
     tls_client_certificate_bound_access_tokens => JSON::PP::false, resource_signing_alg_values_supported => ['RS256', 'ES256'],
-    x_number => 42, x_not_json => '{nearly', signed_metadata => 'eyJhbGciOiJSUzI1NiJ9.e30.AAAA'
+    dpop_signing_alg_values_supported => \@DPOP_ALGS, x_number => 42, x_not_json => '{nearly', signed_metadata => 'eyJhbGciOiJSUzI1NiJ9.e30.AAAA'
 }, 'PRM-9 PRM-10 PRM-11 PRM-12 all members, no offline_access, the JSON of McpOAuthMetadata with its type';
 like get("$well/mcp")->{body}, qr/"x_number":42\b/, 'PRM-11 a number is a number';
 {
@@ -46,6 +48,7 @@ like get("$well/mcp")->{body}, qr/"x_number":42\b/, 'PRM-11 a number is a number
     my ($path) = $c{resource_metadata} =~ m{^https://mcp\.test(/.*)};
     is document($path, 'by the challenge')->{resource}, 'https://mcp.test/mcp', 'PRM-7 found by the challenge as well as by its path';
 }
+is_deeply [sort keys %{ document("$well/least", 'DPoP Off') }], [qw(authorization_servers bearer_methods_supported resource)], 'POP-7 McpOAuthDPoP Off: even less';
 is_deeply document("$well/required", 'RequireScope')->{scopes_supported}, ['s:b', 's:a'], 'PRM-9 scopes_supported from RequireScope, in order';
 
 # --- where

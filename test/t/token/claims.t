@@ -101,10 +101,11 @@ bad "T21 NUL in the name of a claim", -payload_text => '{"iss":"https://as.test"
     . ($now + 600) . ',"sub\u0000":"x"}';
 bad 'T15 sub a number', sub => 5;
 bad 'T15 client_id an object', client_id => {};
-bad "POP-1 cnf $_->[0]", cnf => $_->[1] for ['jkt', { jkt => 'AAAA' }], ['x5t', { 'x5t#S256' => 'AAAA' }], ['empty', {}],
-    ['unknown', { new => 1 }], ['null', \'null'], ['a string', 'x'];
+my $hash = b64('x' x 32);
+bad "POP-1 cnf $_->[0]", cnf => $_->[1] for ['jkt', { jkt => $hash }], ['x5t', { 'x5t#S256' => $hash }], ['jkt, no hash', { jkt => 'AAAA' }],
+    ['x5t, no hash', { 'x5t#S256' => 'AAAA' }], ['empty', {}], ['unknown', { new => 1 }], ['null', \'null'], ['a string', 'x'];
 {
-    my $bound = token(aud => $aud, cnf => { jkt => 'AAAA' });
+    my $bound = token(aud => $aud, cnf => { jkt => $hash });
     refuses(token => '/a', $bound, 'POP-1 cnf, with a DPoP header beside it', headers => [DPoP => $bound]);
 }
 good 'TOK-8 sub, client_id and jti are not asked for', sub => undef, client_id => undef, jti => undef;

@@ -29,7 +29,7 @@ my $LARGEST = 16384;    # of a frame, as long as the other end does not say more
 sub new {
     my ($class, $port, %opt) = @_;
     my $self = bless {
-        sock => socket_to($port, $opt{tls} && 'h2'), scheme => $opt{tls} ? 'https' : 'http', in => '', timeout => $opt{timeout} // 20,
+        sock => socket_to($port, $opt{tls} && 'h2', $opt{context}), scheme => $opt{tls} ? 'https' : 'http', in => '', timeout => $opt{timeout} // 20,
         next => 1, streams => {}, window => 65535, first_window => 65535
     }, $class;
     # No dynamic table, no pushes, and never a reason to wait for us.
@@ -39,22 +39,30 @@ sub new {
     return $self;
 }
 
-# A connected socket; with a protocol, TLS that must agree on it. Whose certificate it is does not matter here. A context is dear.
+# A connected socket; with a protocol, TLS that must agree on it. Whose certificate it is does not matter here. A context is dear;
+# one with a certificate of its own is made by the test.
 my %contexts;
 
 sub socket_to {
-    my ($port, $protocol) = @_;
+    my ($port, $protocol, $context) = @_;
     my $sock = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $port, Timeout => 10) or die "connect to port $port: $!\n";
     setsockopt $sock, Socket::IPPROTO_TCP(), Socket::TCP_NODELAY(), 1;
     return $sock unless $protocol;
     require IO::Socket::SSL;
-    $contexts{$protocol} //= IO::Socket::SSL::SSL_Context->new(SSL_verify_mode => 0, SSL_alpn_protocols => [$protocol])
-        or die "TLS: " . IO::Socket::SSL::errstr() . "\n";
-    IO::Socket::SSL->start_SSL($sock, SSL_reuse_ctx => $contexts{$protocol}, SSL_hostname => 'localhost')
+    $context //= $contexts{$protocol} //= tls_context($protocol);
+    IO::Socket::SSL->start_SSL($sock, SSL_reuse_ctx => $context, SSL_hostname => 'localhost')
         or die "TLS to port $port: " . IO::Socket::SSL::errstr() . "\n";
     my $got = $sock->alpn_selected // 'nothing';
     die "TLS to port $port: $protocol was offered, $got chosen\n" unless $got eq $protocol;
     return $sock;
+}
+
+# tls_context(PROTOCOL, SSL_… => VALUE, …)
+sub tls_context {
+    my ($protocol, @more) = @_;
+    require IO::Socket::SSL;
+    return IO::Socket::SSL::SSL_Context->new(SSL_verify_mode => 0, SSL_alpn_protocols => [$protocol], @more)
+        || die "TLS: " . IO::Socket::SSL::errstr() . "\n";
 }
 
 # --- sending

@@ -3,12 +3,13 @@ package MCP::Keys;
 use strict;
 use warnings FATAL => 'all';
 
-# name => type. "stranger" keys are in no key set.
+# name => type. "stranger" keys are in no key set; "dpop" and "client" keys are those of clients.
 our %TYPES = (
     rsa         => 'rsa2048', rsa_b       => 'rsa2048', rsa_c    => 'rsa2048', private => 'rsa2048',
     weak        => 'rsa1024', ec256       => 'p256',    ec256_b  => 'p256',    ec384   => 'p384',
     ec521       => 'p521',    ed25519     => 'ed25519', ed448    => 'ed448',   enc     => 'p256',
     nosign      => 'p256',    stranger    => 'rsa2048', stranger_ec => 'p256', tls     => 'p256',
+    dpop        => 'p256',    dpop_b      => 'p256',    client_a => 'p256',    client_b => 'p256', client_c => 'p256',
 );
 
 # key set => members: [key, options of "mint jwk"] or JWK text.
@@ -77,6 +78,10 @@ sub make {
         my ($name, $host, @more) = @$_;
         write_file("$dir/cert-$name.pem", run($mint, 'cert', "$dir/tls.pem", '--host', $host, @more));
     }
+    # Certificates of clients; the servers have the first two.
+    my %client = map { $_ => run($mint, 'cert', "$dir/$_.pem", '--host', "$_.test") } qw(client_a client_b client_c);
+    write_file("$dir/cert-$_.pem", $client{$_}) for sort keys %client;
+    write_file("$dir/clients.pem", "$client{client_a}$client{client_b}");
     write_file("$dir/done", '');
 }
 

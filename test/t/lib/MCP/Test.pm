@@ -154,7 +154,7 @@ sub remember {
 
     sub new {
         my ($class, $port, %opt) = @_;
-        my $sock = MCP::HTTP2::socket_to($port, $opt{tls} && 'http/1.1');
+        my $sock = MCP::HTTP2::socket_to($port, $opt{tls} && 'http/1.1', $opt{context});
         return bless { sock => $sock, in => '', timeout => $opt{timeout} // 20 }, $class;
     }
 
@@ -373,14 +373,23 @@ sub rpc {
 sub headers { my ($r, $name) = @_; map { $_->[1] } grep { lc $_->[0] eq lc $name } @{ $r->{headers} } }
 sub header  { my @v = headers(@_); $v[0] }
 
-# The auth-params of the one Bearer challenge, the scheme under ''; empty without a challenge. Dies when the field does
-# not follow RFC 9110 section 11.6.1 and RFC 6750 section 3: one scheme, quoted strings, no parameter twice.
+# The auth-params of the challenge with this scheme (Bearer), the scheme under ''; empty without one. Dies when a field does not
+# follow RFC 9110 section 11.6.1, RFC 6750 section 3 and RFC 9449 section 7.1: one challenge in a field, each scheme once, quoted
+# strings, no parameter twice.
 sub challenge {
-    my $r = shift;
-    my @v = headers($r, 'WWW-Authenticate');
-    return () unless @v;
-    die 'WWW-Authenticate ' . @v . " times\n" if @v > 1;
-    my ($scheme, $rest) = $v[0] =~ /^([A-Za-z0-9-]+)(?: +(.*))?$/ or die "challenge: $v[0]\n";
+    my ($r, $scheme) = @_;
+    my %all;
+    for (headers($r, 'WWW-Authenticate')) {
+        my %c = auth_params($_);
+        die "challenge: $c{''} twice\n" if $all{ $c{''} };
+        $all{ $c{''} } = \%c;
+    }
+    return %{ $all{ $scheme // 'Bearer' } || {} };
+}
+
+sub auth_params {
+    my $field = shift;
+    my ($scheme, $rest) = $field =~ /^([A-Za-z0-9-]+)(?: +(.*))?$/ or die "challenge: $field\n";
     my %c = ('' => $scheme);
     $rest //= '';
     while ($rest =~ s/^([a-z_]+)="((?:[^"\\]|\\.)*)"(?:, *|$)//) {
@@ -403,7 +412,8 @@ sub answers_json {
         if (header($r, 'Content-Type') // '') !~ m{^application/json\b};
     push @wrong, 'Cache-Control ' . (header($r, 'Cache-Control') // 'missing')
         if (header($r, 'Cache-Control') // '') ne 'no-store';
-    push @wrong, "$_ twice" for grep { headers($r, $_) > 1 } qw(Content-Type Cache-Control WWW-Authenticate Retry-After Allow);
+    push @wrong, "$_ twice" for grep { headers($r, $_) > 1 } qw(Content-Type Cache-Control Retry-After Allow DPoP-Nonce);
+    push @wrong, $@ unless eval { challenge($r); 1 };
     push @wrong, "body $r->{body}" if ref $body ne 'HASH';
     if (ref $body eq 'HASH' && defined $error) {
         push @wrong, 'error ' . ($body->{error} // 'missing') if ($body->{error} // '') ne $error;
