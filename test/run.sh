@@ -2,8 +2,8 @@
 # usage: run.sh [--unit | --load | --e2e] [--help]
 #
 # Tests everything, on a fresh machine too: installs what is missing (apt-get), builds out of tree, runs "make check", then the
-# load test in its short form, the end-to-end tests (clients and servers, a browser, the conformance suite) and the quickstart's
-# demo. The last line is "N passed, N failed"; exit 0 only if nothing failed.
+# load test in its short form, the end-to-end tests (clients and servers, a browser, the conformance suite, real authorization
+# servers) and the quickstart's demo. The last line is "N passed, N failed"; exit 0 only if nothing failed.
 # What was skipped, or could not run, counts as failed.
 #
 #   --unit   only "make check": unit tests, guards, and the Apache::Test suites
@@ -46,6 +46,8 @@ prepare() {
     need openssl has_command openssl
     need python3 has_command python3
     need python3-venv find_python
+    need redis-server has_command redis-server
+    need memcached has_command memcached
     need ca-certificates test -e /etc/ssl/certs/ca-certificates.crt
     need_node
     install_missing
@@ -143,7 +145,7 @@ prepare
 [ -z "$unit" ] || make_check
 [ -z "$load" ] || under_load
 if [ -n "$e2e" ]; then
-    for script in run browser conformance; do end_to_end "$script"; done
+    for script in run browser conformance keycloak provider; do end_to_end "$script"; done
     demo
 fi
 exit 0
