@@ -9,6 +9,9 @@ tmp=$PWD/test/run-conf
 rm -rf "$tmp"
 mkdir -p "$tmp/conf" "$tmp/logs" "$tmp/htdocs" || exit 99
 : >"$tmp/conf/mime.types"
+# The secrets that the files name, as their comments say: for root alone.
+secret() { (umask 077 && echo 0123456789abcdef0123456789abcdef >"$1") || exit 99; }
+secret "$tmp/conf/mcp-client-secret"
 n=0 bad=0
 
 # Built-in modules must not be loaded. A module that this httpd does not have is left out: then the file that needs it fails.
@@ -54,9 +57,11 @@ done
 # The reference with every "#McpOAuth…" line made a directive. The files it names are not on this machine.
 { "$MCP_MINT" keygen p256 "$tmp/ca.key" && "$MCP_MINT" cert "$tmp/ca.key" --host localhost >"$tmp/ca.pem"; } ||
     { echo "no certificate can be made: is MCP_MINT (${MCP_MINT:-unset}) built?"; exit 99; }
-echo 0123456789abcdef0123456789abcdef >"$tmp/session.key"
-sed -e 's/^\( *\)#\(McpOAuth\)/\1\2/' -e "s:/etc/ssl/certs/ca-certificates.crt:$tmp/ca.pem:" -e "s:/etc/apache2/mcp-session.key:$tmp/session.key:" "$top/conf/mcp_oauth.conf" >"$tmp/every-option.conf"
-[ "$(grep -cE '^ *McpOAuth' "$tmp/every-option.conf")" -ge 30 ] || { echo "not ok - too few options in conf/mcp_oauth.conf"; exit 1; }
+secret "$tmp/session.key"
+secret "$tmp/client.secret"
+sed -e 's/^\( *\)#\(McpOAuth\)/\1\2/' -e "s:/etc/ssl/certs/ca-certificates.crt:$tmp/ca.pem:" -e "s:/etc/apache2/mcp-session.key:$tmp/session.key:" \
+    -e "s:/etc/apache2/mcp-client.secret:$tmp/client.secret:" "$top/conf/mcp_oauth.conf" >"$tmp/every-option.conf"
+[ "$(grep -cE '^ *McpOAuth' "$tmp/every-option.conf")" -ge 50 ] || { echo "not ok - too few options in conf/mcp_oauth.conf"; exit 1; }
 check "conf/mcp_oauth.conf with every option written out" "$tmp/every-option.conf"
 
 # Whether a bad file is noticed at all.

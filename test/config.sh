@@ -271,6 +271,8 @@ McpOAuthMetadata resource https://other.example.com => is written by another dir
 McpOAuthMetadata authorization_servers "[]" => is written by another directive
 McpOAuthMetadata scopes_supported "[]" => is written by another directive
 McpOAuthMetadata bearer_methods_supported "[]" => is written by another directive
+McpOAuthMetadata dpop_signing_alg_values_supported "[]" => is written by another directive
+McpOAuthMetadata dpop_bound_access_tokens_required false => is written by another directive
 McpOAuthMetadataPath => McpOAuthMetadataPath takes one argument
 McpOAuthMetadataPath / => is not a plain absolute path; write one such as /.well-known/
 McpOAuthMetadataPath well-known => is not a plain absolute path
@@ -562,6 +564,11 @@ McpOAuthIntrospection "a b" => is no endpoint; write an https URL, a path relati
 McpOAuthIntrospection ftp://sso.example.com/introspect => McpOAuthIntrospection 'ftp://sso.example.com/introspect' is no endpoint; write an https URL
 McpOAuthIntrospection https:///introspect => is no endpoint
 McpOAuthIntrospection https://gateway@sso.example.com/introspect => is no endpoint
+McpOAuthIntrospection https://gateway:hunter2@sso.example.com/introspect => McpOAuthIntrospection '...' is no endpoint
+McpOAuthIntrospection off => without the directive nobody is asked
+McpOAuthIntrospection None => without the directive nobody is asked
+McpOAuthIntrospection file:/x => is no endpoint
+McpOAuthIntrospection introspect#here => is no endpoint
 McpOAuthIntrospection https://sso.example.com:65536/introspect => is no endpoint
 McpOAuthIntrospection https://sso.example.com/introspect# => is no endpoint
 McpOAuthIntrospectionAuth => McpOAuthIntrospectionAuth takes one argument
@@ -583,8 +590,8 @@ McpOAuthClientSecret file: => does not take the secret itself
 McpOAuthClientSecret file:/nowhere/key => McpOAuthClientSecret: /nowhere/key cannot be read
 McpOAuthClientSecret file:nowhere => /run-config/nowhere cannot be read
 McpOAuthClientSecret file:htdocs => /run-config/htdocs cannot be read
-McpOAuthClientSecret file:empty => McpOAuthClientSecret: the secret has fewer than 1 bytes
-McpOAuthClientSecret file:lines => the secret has fewer than 1 bytes
+McpOAuthClientSecret file:empty => McpOAuthClientSecret: the secret is empty
+McpOAuthClientSecret file:lines => the secret is empty
 McpOAuthClientSecret file:long => McpOAuthClientSecret: the secret has more than 4096 bytes
 McpOAuthClientSecret file:behind => the secret has more than 4096 bytes
 McpOAuthClientSecret file:nul => McpOAuthClientSecret: the secret holds a NUL; write it as text
@@ -593,8 +600,8 @@ McpOAuthClientSecret file:nul-last => the secret holds a NUL
 McpOAuthClientSecret file:nul-line => the secret holds a NUL
 McpOAuthClientSecret env: => there is no such variable
 McpOAuthClientSecret env:MCP_NO_SUCH_VARIABLE => McpOAuthClientSecret 'env:MCP_NO_SUCH_VARIABLE': there is no such variable in httpd's environment; set it there, or write file:PATH
-McpOAuthClientSecret env:MCP_EMPTY => the secret has fewer than 1 bytes
-McpOAuthClientSecret env:MCP_LINE_ENDS => the secret has fewer than 1 bytes
+McpOAuthClientSecret env:MCP_EMPTY => the secret is empty
+McpOAuthClientSecret env:MCP_LINE_ENDS => the secret is empty
 McpOAuthClientSecret env:MCP_LONG => the secret has more than 4096 bytes
 McpOAuthIntrospectionCacheTTL => McpOAuthIntrospectionCacheTTL takes one argument
 McpOAuthIntrospectionCacheTTL forever => McpOAuthIntrospectionCacheTTL 'forever' is not a duration; write 500ms, 10s, 5min or 1h
@@ -1138,7 +1145,7 @@ McpOAuthSessionKey file:session-of-all
 END
 if mkfifo -m 600 "$tmp/fifo"; then
     in_section '@McpOAuthClientSecret file:fifo' >"$tmp/row"
-    bad 'a named pipe that nobody writes does not hold up the start' 'the secret has fewer than 1 bytes' <"$tmp/row"
+    bad 'a named pipe that nobody writes does not hold up the start' 'the secret is empty' <"$tmp/row"
     exec 3<>"$tmp/fifo"
     bad 'a named pipe whose writer says nothing does not hold up the start' "$tmp/fifo cannot be read" <"$tmp/row"
     exec 3<&-
@@ -1157,12 +1164,22 @@ $(asks one)
     McpOAuthIssuer https://one.example.com
 </Location>
 END
-options='-D DUMP_CONFIG'
-good 'the configuration is shown without secrets' 'McpOAuthClientSecret file:client-secret' 'McpOAuthClientSecret env:MCP_CLIENT_SECRET' 'McpOAuthSessionKey file:session' <"$tmp/row"
-for options in '-e trace8' '-D DUMP_VHOSTS -D DUMP_RUN_CFG' '-D DUMP_MODULES -D DUMP_INCLUDES'; do
-    good "no secrets with $options" 'Syntax OK' <"$tmp/row"
-done
-options=
+shown() { # shown OPTIONS TEXT   what httpd tells
+    options=$1
+    run
+    case $out in *"$2"*) ;; *) why="$why \"$2\" is not said;" ;; esac
+    report "$([ -z "$why" ] && echo 1)" "no secrets with $options: $2"
+    options=
+}
+shown '-e trace8' 'Syntax OK' <"$tmp/row"
+shown '-D DUMP_VHOSTS -D DUMP_RUN_CFG' 'Mutex mcp-oauth-refresh' <"$tmp/row"
+case $static$(ls "$HTTPD_LIBEXECDIR") in
+    *mod_info.*) # it knows DUMP_CONFIG
+        { module info; cat "$tmp/row"; } >"$tmp/with-info"
+        for text in 'file:client-secret' 'env:MCP_CLIENT_SECRET' 'file:session'; do
+            shown '-D DUMP_CONFIG' "$text" <"$tmp/with-info"
+        done ;;
+esac
 
 # --- <McpOAuthIssuer> itself ---------------------------------------------------------------------------------------
 section_is_wrong='takes exactly one issuer; write <McpOAuthIssuer'
@@ -1355,9 +1372,10 @@ McpOAuthSessionKey env:MCP_NO_SUCH_VARIABLE => there is no such variable in http
 McpOAuthSessionKey file:short => the secret has fewer than 32 bytes; make one with: openssl rand -base64 32
 McpOAuthSessionKey file:long => the secret has more than 4096 bytes
 McpOAuthSessionKey file:behind => the secret has more than 4096 bytes
+McpOAuthSharedCache :x => names no provider
 END
 printf '@McpOAuthSharedCache "redis:\t"\n' >"$tmp/row"
-bad 'a control character in the shared cache' 'is empty or has control characters; write none, shmcb, redis:host:port or memcache:host:port' <"$tmp/row"
+bad 'a control character in the shared cache' 'names no provider, or has control characters; write none, shmcb, redis:host:port or memcache:host:port' <"$tmp/row"
 printf '@McpOAuthKeyStore "a\tb"\n' >"$tmp/row"
 bad 'a control character in the path of the key store' 'is empty or has control characters; write the path of a directory' <"$tmp/row"
 printf '@McpOAuthKeyStore /%05000d\n' 0 >"$tmp/row"
@@ -1604,11 +1622,10 @@ END
 
 # --- what only a start shows ---------------------------------------------------------------------------------------
 listen=$((2000 + $$ % 8000))
-# start TEXT [MODULE...] <case   as run, but httpd is started, with further modules, until its error log says TEXT or it ends
+# start [MODULE...] <case   as run, but httpd is started, with further modules, until it is up or ends
 start() {
     sed "s:%TMP%:$tmp:g" >"$tmp/case.conf"
-    until_said=$1 out= status=0 line=
-    shift
+    out= status=0 line=
     for try in 1 2 3; do
         {
             sed "s/^Listen .*/Listen 127.0.0.1:$listen/" "$tmp/base.conf" | if [ "${without:-}" ]; then sed "/$without/d"; else cat; fi
@@ -1616,26 +1633,29 @@ start() {
             echo 'LogLevel trace8'
             if [ "$(id -u)" = 0 ]; then printf 'User "#65534"\nGroup "#65534"\n'; fi
         } >"$tmp/start.conf"
-        : >"$tmp/error_log"
+        rm -f "$tmp/error_log" "$tmp/httpd.pid"
         SERVER_NAME=https://mcp.example.com:443 "$HTTPD" -X -f "$tmp/start.conf" >"$tmp/start.out" 2>&1 &
         pid=$!
         waits=0
-        while kill -0 $pid 2>/dev/null && [ $waits -lt 150 ] && ! grep -q "$until_said" "$tmp/error_log"; do
+        while kill -0 $pid 2>/dev/null && [ $waits -lt 150 ] && [ ! -f "$tmp/httpd.pid" ]; do
             waits=$((waits + 1))
             sleep 0.1
         done
-        kill $pid 2>/dev/null && why=" it did not end by itself;" || why=
+        if [ -f "$tmp/httpd.pid" ]; then up=1; else up=; fi
+        kill $pid 2>/dev/null
         wait $pid
-        out=$(cat "$tmp/start.out" "$tmp/error_log")
+        why=
+        out=$(cat "$tmp/start.out" "$tmp/error_log" 2>/dev/null)
         case $out in *"$secret"*) why="$why a secret is shown;" ;; esac
-        out=$(echo "$out" | grep -v ':trace')
+        out=$(echo "$out" | grep -Ev ':(trace[1-8]|debug|info)\]')
         case $out in *'could not bind'*) listen=$((listen + 1)) ;; *) break ;; esac
     done
 }
 not_started() { # not_started NAME MODULES TEXT... <case
     name=$1 modules=$2
     shift 2
-    start 'resuming normal operations' $modules
+    start $modules
+    [ -z "$up" ] || why="$why it has started;"
     for text; do
         case $out in *"$text"*) ;; *) why="$why \"$text\" is not said;" ;; esac
     done
@@ -1643,14 +1663,14 @@ not_started() { # not_started NAME MODULES TEXT... <case
 }
 started() { # started NAME MODULES <case   without a word about the shared cache
     name=$1
-    start 'resuming normal operations' $2
-    [ "$why" = ' it did not end by itself;' ] && why= || why="$why it does not start;"
+    start $2
+    [ "$up" ] || why="$why it does not start;"
     case $out in *MCP0964*) why="$why the shared cache is bad;" ;; esac
     report "$([ -z "$why" ] && echo 1)" "$name"
 }
 cached() { # cached VALUE   one issuer that is asked, and the shared cache
     echo "McpOAuthSharedCache $1"
-    asks sso 'McpOAuthJwks none' | sed 's,auto,http://127.0.0.1:9/introspect,'
+    asks sso 'McpOAuthJwks none' | sed "s,auto,http://127.0.0.1:9/introspect,; s,https://sso.example.com,$ISSUER,"
     in_server ''
 }
 cached redis:127.0.0.1:6379 >"$tmp/row"

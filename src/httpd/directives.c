@@ -249,11 +249,26 @@ static const char *set_metadata_path(cmd_parms *cmd, void *v, const char *arg)
 /* Header fields that frame the message or steer httpd: neither a token nor a claim may stand in them. */
 static const char *header_check(cmd_parms *cmd, const char *name)
 {
-    static const char *const framing[] = {
-        "Host",   "Connection", "Content-Length", "Content-Type", "Content-Encoding", "Transfer-Encoding",
-        "TE",     "Trailer",    "Upgrade",        "Expect",       "Keep-Alive",       "Proxy-Connection",
-        "Origin", "Range",      "Mcp-Session-Id", "Mcp-Method",   "Mcp-Name",         "MCP-Protocol-Version"
-    };
+    static const char *const framing[] = { "Host",
+                                           "Connection",
+                                           "Content-Length",
+                                           "Content-Type",
+                                           "Content-Encoding",
+                                           "Transfer-Encoding",
+                                           "TE",
+                                           "Trailer",
+                                           "Upgrade",
+                                           "Expect",
+                                           "Keep-Alive",
+                                           "Proxy-Connection",
+                                           "Origin",
+                                           "DPoP",
+                                           "WWW-Authenticate",
+                                           "Range",
+                                           "Mcp-Session-Id",
+                                           "Mcp-Method",
+                                           "Mcp-Name",
+                                           "MCP-Protocol-Version" };
     apr_size_t i;
 
     for (i = 0; name[i]; i++) {

@@ -49,20 +49,13 @@ static const char *file_read(mcp_issuer_t *issuer, apr_pool_t *p)
 
 /* An absolute URL as it is, a path behind that of the authorization server; NULL and in *perror why it must not be called. */
 static const char *url_make(const char **perror, const mcp_issuer_t *issuer, const char *directive, const char *text,
-                            int is_url, apr_pool_t *p)
+                            apr_pool_t *p)
 {
     const char *absolute = text;
     mcp_url_t url;
 
     *perror = NULL;
     if (!strstr(text, "://")) {
-        if (!issuer->conf->authorization_server && !is_url) {
-            *perror = apr_psprintf(p,
-                                   "%s %s is relative, but there is no URL to append it to; write "
-                                   "McpOAuthAuthorizationServer, or an absolute URL",
-                                   directive, text);
-            return NULL;
-        }
         absolute = mcp_url_join(issuer->authorization_server, text, p);
     }
     if (!url_may_call(absolute, issuer->source.allow_http, &url, p)) {
@@ -81,7 +74,7 @@ static const char *source_make(mcp_issuer_t *issuer, int is_url, apr_pool_t *p)
     mcp_keysource_t *source = &issuer->source;
     const char *error;
 
-    if (conf->jwks && !strcmp(conf->jwks, "none")) {
+    if (conf->jwks && !strcasecmp(conf->jwks, "none")) {
         issuer->keyless = 1;
         return conf->introspection
                    ? NULL
@@ -98,7 +91,7 @@ static const char *source_make(mcp_issuer_t *issuer, int is_url, apr_pool_t *p)
         source->file = conf->jwks + 5;
         return file_read(issuer, p);
     }
-    source->url = url_make(&error, issuer, "McpOAuthJwks", conf->jwks, is_url, p);
+    source->url = url_make(&error, issuer, "McpOAuthJwks", conf->jwks, p);
     return error;
 }
 
@@ -126,7 +119,7 @@ static const char *introspector_make(mcp_issuer_t *issuer, int is_url, apr_pool_
     }
     issuer->endpoint.auth = conf->introspection_auth != MCP_UNSET ? conf->introspection_auth : MCP_CLIENT_AUTH_AUTO;
     if (strcasecmp(conf->introspection, "auto")) {
-        issuer->endpoint.url = url_make(&error, issuer, "McpOAuthIntrospection", conf->introspection, is_url, p);
+        issuer->endpoint.url = url_make(&error, issuer, "McpOAuthIntrospection", conf->introspection, p);
     }
     else if (!is_url) {
         error = apr_psprintf(p,

@@ -160,7 +160,7 @@ static const char *trusts_make(mcp_location_t *location, server_rec *s, int star
         trust->skew = issuer->conf->skew != MCP_UNSET ? issuer->conf->skew : apr_time_from_sec(60);
         trust->keys = issuer->keys;
         location->skew = trust->skew > location->skew ? trust->skew : location->skew;
-        if (issuer->introspector && location->opaque) {
+        if (issuer->introspector && location->opaque && strcmp(location->opaque->issuer, trust->issuer)) {
             return apr_psprintf(
                 p,
                 "'%s' and '%s' both have McpOAuthIntrospection, and a token of one would be sent to the "

@@ -8,6 +8,7 @@
 #include "httpd/setter.h"
 
 #define SECRET_MAX 4096
+#define READ_MAX (SECRET_MAX + 3) /* with a line end, and one byte that is too many */
 
 static const char *file_read(char *data, apr_size_t *plen, cmd_parms *cmd, const char *arg)
 {
@@ -31,7 +32,7 @@ static const char *file_read(char *data, apr_size_t *plen, cmd_parms *cmd, const
     }
     if ((info.valid & APR_FINFO_PROT) && (info.protection & APR_FPROT_WREAD)) {
         mcp_remark(cmd->server, "MCP0963", cmd->directive,
-                   apr_psprintf(cmd->pool, "%s: everybody can read %s; write chmod 600 %s", NAME, path, path));
+                   apr_psprintf(cmd->pool, "everybody can read %s; write chmod 600 %s", path, path));
     }
     return NULL;
 }
@@ -39,7 +40,7 @@ static const char *file_read(char *data, apr_size_t *plen, cmd_parms *cmd, const
 const char *mcp_secret_read(mcp_secret_t **psecret, cmd_parms *cmd, const char *arg, apr_size_t least)
 {
     const char *value = NULL, *error;
-    apr_size_t len = SECRET_MAX + 1;
+    apr_size_t len = READ_MAX, read;
     mcp_secret_t *secret;
     char *data;
 
@@ -61,10 +62,14 @@ const char *mcp_secret_read(mcp_secret_t **psecret, cmd_parms *cmd, const char *
     else if ((error = file_read(data, &len, cmd, arg))) {
         return error;
     }
+    read = len;
     while (len && (data[len - 1] == '\n' || data[len - 1] == '\r')) {
         data[--len] = '\0';
     }
-    if (len < least || len > SECRET_MAX) {
+    if (!len) {
+        FAIL("%s: the secret is empty", NAME);
+    }
+    if (len < least || len > SECRET_MAX || read == READ_MAX) {
         FAIL("%s: the secret has %s than %d bytes; make one with: openssl rand -base64 32", NAME,
              len < least ? "fewer" : "more", len < least ? (int)least : SECRET_MAX);
     }

@@ -296,10 +296,14 @@ const char *mcp_set_introspection(cmd_parms *cmd, void *v, const char *arg)
     mcp_url_t url;
 
     PLACE(MCP_IN_ISSUER);
-    if (!*arg || strpbrk(arg, " \t") || !mcp_setter_clean(arg) ||
-        (strstr(arg, "://") && (!mcp_url_parse(&url, arg, cmd->temp_pool) || url.fragment))) {
-        FAIL("%s '%s' is no endpoint; write an https URL, a path relative to the authorization server, or auto", NAME,
-             arg);
+    if (!*arg || strpbrk(arg, " \t#") || !mcp_setter_clean(arg) || !strncmp(arg, "file:", 5) ||
+        !strcasecmp(arg, "none") || !strcasecmp(arg, "off") || !strcasecmp(arg, "on") ||
+        !mcp_url_parse(&url, strstr(arg, "://") ? arg : mcp_url_join("https://host", arg, cmd->temp_pool),
+                       cmd->temp_pool)) {
+        FAIL(
+            "%s '%s' is no endpoint; write an https URL, a path relative to the authorization server, or auto (without "
+            "the directive nobody is asked)",
+            NAME, strchr(arg, '@') ? "..." : arg); /* there may be a password in it */
     }
     dir->section->introspection = arg;
     return NULL;
@@ -480,8 +484,10 @@ const char *mcp_set_shared_cache(cmd_parms *cmd, void *v, const char *arg)
     if (error) {
         return error;
     }
-    if (!*arg || !mcp_setter_clean(arg)) {
-        FAIL("%s is empty or has control characters; write none, shmcb, redis:host:port or memcache:host:port", NAME);
+    if (!*arg || *arg == ':' || !mcp_setter_clean(arg)) {
+        FAIL(
+            "%s names no provider, or has control characters; write none, shmcb, redis:host:port or memcache:host:port",
+            NAME);
     }
     server->shared_cache = arg;
     return NULL;

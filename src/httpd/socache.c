@@ -101,7 +101,7 @@ int mcp_socache_post_config(apr_pool_t *pconf, apr_pool_t *ptemp, server_rec *s)
 {
     const char *setting = mcp_server_of(s)->shared_cache, *name = setting, *args = NULL, *colon, *error;
 
-    if (!wanted() || (setting && !strcasecmp(setting, "none"))) {
+    if (setting ? !strcasecmp(setting, "none") : !wanted()) {
         return OK;
     }
     if (!setting) {

@@ -6,6 +6,7 @@ use warnings FATAL => 'all';
 use lib 't/lib';
 use MCP::AuthServer ();
 use MCP::Backend ();
+use MCP::Introspection ();
 use MCP::Test;
 use POSIX ();
 use Time::HiRes qw(sleep);
@@ -23,7 +24,7 @@ my $backend = MCP::Backend->start(port('merge_backend'), sub {
     MCP::Backend::sse_end($client);
     return;
 });
-my $as    = MCP::AuthServer->start(port('merge_as'));
+my $as    = MCP::Introspection->start(port('merge_as'));
 my $proxy = MCP::AuthServer->start(port('merge_proxy'));
 
 # --- an httpd of its own -----------------------------------------------------------------------------
@@ -102,7 +103,7 @@ sub normal {
     my %change = @_;
     return token(
         iss => 'https://a.test', aud => 'https://aud.test/a/deep', client_id => 'client-a', scope => undef, sc_a => 'need-a',
-        al_a => 'role-a', c1 => 'v', c2 => 'v', c3 => 'v', c4 => 'v', login_a => 'ann', login_b => 'bob', map({ ("f$_" => 'x') } 1 .. 4), %change
+        al_a => 'role-a', acr => 'acr-a', auth_time => now() - 1, c1 => 'v', c2 => 'v', c3 => 'v', c4 => 'v', login_a => 'ann', login_b => 'bob', map({ ("f$_" => 'x') } 1 .. 4), %change
     );
 }
 
@@ -122,6 +123,7 @@ sub which {
     return join '', grep { code($host, $path, @{ $variant{$_} }) == 200 } sort keys %variant;
 }
 sub said { my ($host, $path) = @_; return { challenge(ask($host, $path, bearer => undef)) } }
+sub schemes { my ($host, $path) = @_; join ' ', map { /^(\S+)/ } headers(ask($host, $path, bearer => undef), 'WWW-Authenticate') }
 sub document {
     my ($host, $path) = @_;
     my ($where) = (said($host, $path)->{resource_metadata} // '') =~ m{^https://[^/]+(/.*)$} or return {};
@@ -181,6 +183,12 @@ my @directives = (
             }
             $r->{code} == 200 && $r->{body} =~ /"event":1/ ? $r->{body} =~ /"event":2/ ? 'B' : 'A' : $r->{code} }],
     ['McpOAuthSessionBinding', ['On', 'Off'], sub { letter(code(@_, headers => ['Mcp-Session-Id', 'x']), 404, 200) }],
+    ['McpOAuthDPoP', ['Off', 'Required'], sub { letter(schemes(@_) . ' ' . code(@_), 'Bearer 200', 'DPoP 401') }],
+    ['McpOAuthDPoPNonce', ['On', 'Off'],
+        sub { length(header(ask(@_, bearer => undef), 'DPoP-Nonce') // '') ? 'A' : schemes(@_) eq 'Bearer DPoP' ? 'B' : '' }, 'McpOAuthDPoP Optional'],
+    ['McpOAuthRequireACR', ['acr-a', 'acr-b'],
+        sub { which(@_, A => [bearer => normal()], B => [bearer => normal(acr => 'acr-b')]) }],
+    ['McpOAuthMaxAuthAge', ['10h', '1h'], sub { letter(code(@_, bearer => normal(auth_time => now() - 7200)), 200, 401) }],
     ['McpOAuthScopeClaim', ['sc_a', 'sc_b'],
         sub { which(@_, A => [bearer => normal()], B => [bearer => normal(sc_a => undef, sc_b => 'need-a')]) }],
     ['McpOAuthACLClaim', ['al_a', 'al_b'],
@@ -291,6 +299,44 @@ my @issuers = (
     ['McpOAuthClockSkew', '600s', '1s', $file,
         sub { letter(status(@_, of('McpOAuthClockSkew', exp => now() - 100)), 200, 401) }],
 );
+
+# Those about asking, with a new token each: how the server was asked, as path, who asks, and how.
+sub opaque_token { $as->active(aud => 'https://mcp.test/m') }
+sub asked {
+    my ($name, $host) = @_;
+    my $before = () = $as->requests;
+    my $code = status($host, "/$name", opaque_token());
+    my @new = $as->requests;
+    my ($r) = grep { $_->{method} eq 'POST' } splice @new, $before or return {};
+    my $form = MCP::Introspection::form($r->{body});
+    my $how = defined $r->{headers}{authorization} ? 'basic' : 'post';
+    my ($id, $secret) = $how eq 'basic' ? MCP::Introspection::basic($r->{headers}{authorization}) : map { $form->{$_}[0] } qw(client_id client_secret);
+    return { code => $code, path => $r->{path}, how => $how, id => $id, secret => $secret };
+}
+write_file("$root/conf/secret-$_", "secret-$_\n"), chmod 0600, "$root/conf/secret-$_" for qw(a b);
+sub asks {    # the lines of the server's section, but for those about one directive
+    my $but = shift;
+    my %line = (McpOAuthIntrospection => "$u/introspect", McpOAuthClientId => 'client-a', McpOAuthClientSecret => "\"file:$root/conf/secret-a\"",
+        McpOAuthIntrospectionAuth => 'client_secret_basic');
+    delete $line{$but};
+    return join "\n    ", $file, map { "$_ $line{$_}" } sort keys %line;
+}
+push @issuers, (
+    ['McpOAuthIntrospection', "$u/introspect-a", "$u/introspect-b", asks('McpOAuthIntrospection'),
+        sub { my $a = asked('McpOAuthIntrospection', @_); $a->{code} == 200 ? letter($a->{path}, '/introspect-a', '/introspect-b') : '' }],
+    ['McpOAuthClientId', 'client-a', 'client-b', asks('McpOAuthClientId'),
+        sub { letter(asked('McpOAuthClientId', @_)->{id}, 'client-a', 'client-b') }],
+    ['McpOAuthClientSecret', "\"file:$root/conf/secret-a\"", "\"file:$root/conf/secret-b\"", asks('McpOAuthClientSecret'),
+        sub { letter(asked('McpOAuthClientSecret', @_)->{secret}, 'secret-a', 'secret-b') }],
+    ['McpOAuthIntrospectionAuth', 'client_secret_post', 'client_secret_basic', asks('McpOAuthIntrospectionAuth'),
+        sub { letter(asked('McpOAuthIntrospectionAuth', @_)->{how}, 'post', 'basic') }],
+    ['McpOAuthIntrospectionCacheTTL', '0', '1h', asks(''),
+        sub { my @at = @_; my $token = opaque_token();
+            letter(join(' ', (map { status(@at, $token) } 1 .. 2), scalar(my @calls = $as->asked($token))), '200 200 2', '200 200 1') }],
+    # With On a plain answer is none.
+    ['McpOAuthIntrospectionSigned', 'On', 'Off', asks(''),
+        sub { letter(status(@_, opaque_token()), 503, 200) }],
+);
 sub document_of {
     my ($host, $path) = @_;
     my %c = challenge(http($port, GET => $path, host => $host));
@@ -390,9 +436,11 @@ END
     my @location = qw(McpOAuthIssuer McpOAuthResource McpOAuthAudience McpOAuthAudienceMatch McpOAuthAuthorizedParty McpOAuthRequireScope
         McpOAuthRequireClaim McpOAuthScopesSupported McpOAuthChallengeScope McpOAuthMetadata McpOAuthMetadataPath McpOAuthTokenHeader
         McpOAuthForwardToken McpOAuthForwardClaim McpOAuthRemoteUser McpOAuthOrigin McpOAuthInspect McpOAuthMaxBody McpOAuthMaxDepth McpOAuthACL
-        McpOAuthBatch McpOAuthFilterLists McpOAuthStreamExpiry McpOAuthSessionBinding McpOAuthScopeClaim McpOAuthACLClaim McpOAuthAllow McpOAuthImplies);
+        McpOAuthBatch McpOAuthFilterLists McpOAuthStreamExpiry McpOAuthSessionBinding McpOAuthDPoP McpOAuthDPoPNonce McpOAuthRequireACR
+        McpOAuthMaxAuthAge McpOAuthScopeClaim McpOAuthACLClaim McpOAuthAllow McpOAuthImplies);
     my @section = qw(McpOAuthAuthorizationServer McpOAuthJwks McpOAuthAudience McpOAuthAlgorithms McpOAuthTokenType McpOAuthClockSkew
-        McpOAuthKeyRefresh McpOAuthKeyMaxStale McpOAuthHTTPTimeout McpOAuthHTTPProxy McpOAuthCACertificateFile McpOAuthAllowHTTP);
+        McpOAuthKeyRefresh McpOAuthKeyMaxStale McpOAuthHTTPTimeout McpOAuthHTTPProxy McpOAuthCACertificateFile McpOAuthAllowHTTP
+        McpOAuthIntrospection McpOAuthClientId McpOAuthClientSecret McpOAuthIntrospectionAuth McpOAuthIntrospectionCacheTTL McpOAuthIntrospectionSigned);
     is_deeply [sort keys %done], [sort @location, map { "$_ of issuers" } @section], 'every directive was tried';
 }
 
