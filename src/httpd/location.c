@@ -16,14 +16,17 @@ static struct {
 
 /* --- resource identifier ---------------------------------------------------------------------------------------- */
 
+/* 1 or 0 by the last SSLEngine line, -1 without any. */
 static int says_ssl(const ap_directive_t *d)
 {
+    int says = -1;
+
     for (; d; d = d->next) {
-        if (!ap_cstr_casecmp(d->directive, "SSLEngine") && !ap_cstr_casecmpn(d->args, "on", 2)) {
-            return 1;
+        if (!ap_cstr_casecmp(d->directive, "SSLEngine")) {
+            says = !ap_cstr_casecmp(d->args, "on");
         }
     }
-    return 0;
+    return says;
 }
 
 /* The lines of this server: of its section, or all. */
@@ -43,7 +46,9 @@ static const ap_directive_t *lines_of(const server_rec *s)
 /* Is there SSLEngine On for this server? mod_ssl itself knows it only after the configuration has been checked. */
 static int has_ssl(const server_rec *s)
 {
-    return says_ssl(lines_of(s));
+    int says = says_ssl(lines_of(s));
+
+    return says < 0 && s->is_virtual ? says_ssl(ap_conftree) == 1 : says == 1;
 }
 
 /* Does one of these lines, or one in a section among them, ask clients for certificates? Other hosts do not count. */

@@ -112,7 +112,10 @@ static void urls_make(const char **urls, const request_rec *r, const mcp_locatio
         len--;
     }
     if (owner && !strncmp(path, owner, len) && (!path[len] || path[len] == '/')) {
-        urls[1] = apr_pstrcat(r->pool, location->resource, path + len, NULL);
+        apr_size_t whole = strlen(location->resource);
+
+        whole -= path[len] && location->resource[whole - 1] == '/'; /* one slash between the two */
+        urls[1] = apr_pstrcat(r->pool, apr_pstrmemdup(r->pool, location->resource, whole), path + len, NULL);
     }
 }
 
