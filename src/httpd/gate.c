@@ -213,6 +213,10 @@ static apr_status_t edge_filter(ap_filter_t *f, apr_bucket_brigade *bb)
     cors_remove(r->headers_out, NULL, r->pool);
     cors_remove(r->err_headers_out, NULL, r->pool);
     mcp_answer_cors(r->headers_out, request->origin);
+    if (request->location->dpop_nonce) {
+        apr_table_unset(r->headers_out,
+                        "DPoP-Nonce"); /* a client keeps the last one it saw, and the proofs are for us */
+    }
     if (request->grant && request->location->session_binding) {
         mcp_session_bind(r, request);
     }

@@ -12,6 +12,7 @@
 #include "httpd/answer.h"
 #include "httpd/await.h"
 #include "httpd/check.h"
+#include "httpd/courier.h"
 #include "httpd/gate.h"
 #include "httpd/introspect.h"
 #include "httpd/issuer.h"
@@ -65,6 +66,9 @@ static void child_init(apr_pool_t *p, server_rec *s)
     }
     if (rv == APR_SUCCESS) {
         rv = mcp_introspect_start(p);
+    }
+    if (rv == APR_SUCCESS) {
+        rv = mcp_courier_start(p);
     }
     mcp_socache_start(s, p);
     if (rv != APR_SUCCESS) {

@@ -1,5 +1,6 @@
 #include "httpd/introspect.h"
 
+#include <ap_mpm.h>
 #include <http_log.h>
 
 #include <apr_strings.h>
@@ -20,6 +21,8 @@ APLOG_USE_MODULE(mcp_oauth);
 #define PROBE apr_time_from_sec(2)            /* for metadata that is only to tell the method of authentication */
 #define RETRY_DISCOVERY apr_time_from_sec(60) /* after metadata that did not help */
 #define SLACK apr_time_from_sec(1)
+#define STOP_GRACE apr_time_from_sec(2)
+#define WELL_FOR apr_time_from_sec(10)  /* a server that worked so lately is not down because it stumbles at a token */
 #define PAUSE_MAX apr_time_from_sec(60) /* that a client is told */
 
 /* Where an issuer is asked, as this process found it out. */
@@ -35,12 +38,14 @@ static struct {
     mcp_cache_t *inactive;
     apr_thread_mutex_t *lock; /* guards found */
     found_t *found;           /* by index of the issuer */
+    apr_time_t stopping;      /* monotonic: when it was first seen that the process ends; atomic */
 } running;
 
 /* What a flight brings. The text follows. */
 typedef struct outcome_t {
     mcp_status_t status; /* MCP_OK, MCP_TOKEN_INACTIVE, MCP_INTROSPECTION_UNAVAILABLE */
     int crowded;
+    int is_new; /* an answer that the shared cache does not have yet */
     apr_interval_time_t retry_after;
     apr_time_t until; /* wall clock */
     apr_size_t len;
@@ -53,19 +58,40 @@ typedef struct question_t {
     const mcp_trust_t *trust;
     const char *token;
     apr_size_t len;
-    unsigned char id[MCP_SEAL_ID_BYTES];
-    apr_pool_t *p; /* of its own: the request may become a stream that lives for days */
+    apr_time_t asked;                      /* wall clock */
+    unsigned char id[MCP_SEAL_ID_BYTES];   /* in the shared cache */
+    unsigned char mine[MCP_SEAL_ID_BYTES]; /* in this process: another section about the issuer may ask otherwise */
+    apr_pool_t *p;                         /* of its own: the request may become a stream that lives for days */
 } question_t;
 
 apr_status_t mcp_introspect_start(apr_pool_t *p)
 {
     apr_status_t rv = mcp_flights_create(&running.flights, p);
 
+    running.stopping = 0;
     if (rv == APR_SUCCESS) {
         rv = mcp_cache_create(&running.inactive, INACTIVE_MAX, INACTIVE_LIFE, p);
     }
     running.found = apr_pcalloc(p, (mcp_issuers_count() + 1) * sizeof(found_t));
     return rv == APR_SUCCESS ? apr_thread_mutex_create(&running.lock, APR_THREAD_MUTEX_DEFAULT, p) : rv;
+}
+
+static apr_time_t earlier(apr_time_t a, apr_time_t b)
+{
+    return a < b ? a : b;
+}
+
+/* A call must not hold up the end of the process for long, and one that takes its usual time should still have its answer. */
+static int stopping(void *unused)
+{
+    apr_time_t now = mcp_clock_monotonic(), none = 0;
+    int state;
+
+    if (ap_mpm_query(AP_MPMQ_MPM_STATE, &state) != APR_SUCCESS || state != AP_MPMQ_STOPPING) {
+        return 0;
+    }
+    __atomic_compare_exchange_n(&running.stopping, &none, now, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+    return now - __atomic_load_n(&running.stopping, __ATOMIC_SEQ_CST) > STOP_GRACE;
 }
 
 /* --- inactive tokens ---------------------------------------------------------------------------------------------- */
@@ -74,7 +100,8 @@ static int inactive_known(const question_t *question)
 {
     mcp_cache_entry_t *entry;
 
-    return mcp_cache_get(&entry, running.inactive, question->id, apr_time_now(), question->p) == MCP_OK;
+    return question->issuer->introspection_ttl &&
+           mcp_cache_get(&entry, running.inactive, question->mine, apr_time_now(), question->p) == MCP_OK;
 }
 
 static void inactive_remember(const question_t *question, apr_time_t until)
@@ -85,7 +112,7 @@ static void inactive_remember(const question_t *question, apr_time_t until)
         entry->not_after = until;
         entry->until = until;
         entry->size = sizeof(*entry);
-        mcp_cache_put(&entry, running.inactive, question->id, entry, apr_time_now(), question->p);
+        mcp_cache_put(&entry, running.inactive, question->mine, entry, apr_time_now(), question->p);
     }
 }
 
@@ -147,7 +174,7 @@ static const char *endpoint_find(mcp_endpoint_t *endpoint, const question_t *que
         if (endpoint->url && source.timeout > PROBE) {
             source.timeout = PROBE;
         }
-        reason = mcp_endpoint_discover(&discovered, &absent, &source, mcp_http_curl(), NULL, NULL, question->p);
+        reason = mcp_endpoint_discover(&discovered, &absent, &source, mcp_http_curl(), stopping, NULL, question->p);
         /* Metadata may name the methods alone. */
         found_set(reason && !absent ? NULL : &discovered, issuer,
                   !reason                   ? issuer->bounds.max
@@ -164,6 +191,24 @@ static const char *endpoint_find(mcp_endpoint_t *endpoint, const question_t *que
 
 /* --- the call ----------------------------------------------------------------------------------------------------- */
 
+/* Does an answer of no use say that the server does not work? Some he gives for the sake of this very token, which anybody
+ * may have sent, and others of which nobody knows: they count unless he worked lately. */
+static int is_down(const mcp_introspection_t *answer, const mcp_breaker_t *breaker, apr_time_t now)
+{
+    switch (answer->http) {
+    case 0:
+    case HTTP_UNAUTHORIZED:
+    case HTTP_REQUEST_TIME_OUT:
+    case HTTP_TOO_MANY_REQUESTS:
+    case HTTP_BAD_GATEWAY:
+    case HTTP_SERVICE_UNAVAILABLE:
+    case HTTP_GATEWAY_TIME_OUT:
+        return 1;
+    default:
+        return answer->http >= 500 && now - mcp_breaker_well(breaker) > WELL_FOR;
+    }
+}
+
 /* What happened to the calls, once per change. */
 static void breaker_note(const question_t *question, const mcp_introspection_t *answer)
 {
@@ -171,8 +216,14 @@ static void breaker_note(const question_t *question, const mcp_introspection_t *
     mcp_breaker_t *breaker = issuer->breaker;
     apr_time_t now = mcp_clock_monotonic();
 
-    if (answer->status != MCP_INTROSPECTION_UNAVAILABLE || answer->is_about_token) {
-        if (mcp_breaker_succeeded(breaker)) {
+    if (answer->status == MCP_INTROSPECTION_UNAVAILABLE && !is_down(answer, breaker, now)) {
+        mcp_breaker_passed(breaker);
+        ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, question->r,
+                      "MCP0335: issuer %s: introspection of this token failed: %s", issuer->conf->name, answer->reason);
+        return;
+    }
+    if (answer->status != MCP_INTROSPECTION_UNAVAILABLE) {
+        if (mcp_breaker_succeeded(breaker, now)) {
             ap_log_rerror(APLOG_MARK, APLOG_NOTICE, 0, question->r, "MCP0331: issuer %s: introspection works again",
                           issuer->conf->name);
         }
@@ -201,7 +252,7 @@ static void call(mcp_introspection_t *answer, const question_t *question)
     answer->reason = endpoint_find(&endpoint, question);
     if (!answer->reason) {
         mcp_introspection_call(answer, &lack, issuer->introspector, &endpoint, question->trust, question->token,
-                               question->len, mcp_http_curl(), NULL, NULL, apr_time_now(), question->p);
+                               question->len, mcp_http_curl(), stopping, NULL, apr_time_now(), question->p);
     }
     if (lack.kid && issuer->slot) { /* of a signed answer: its key is fetched for the next one */
         mcp_demand_ask(&issuer->slot->demand, lack.kid, mcp_clock_monotonic(), &ignored);
@@ -209,18 +260,13 @@ static void call(mcp_introspection_t *answer, const question_t *question)
     breaker_note(question, answer);
 }
 
-static apr_time_t earlier(apr_time_t a, apr_time_t b)
-{
-    return a < b ? a : b;
-}
-
 /* As long as the configuration allows, and not beyond exp. */
 static apr_time_t until_of(const question_t *question, const mcp_introspection_t *answer)
 {
-    apr_time_t now = apr_time_now(), until = now + question->issuer->introspection_ttl;
+    apr_time_t until = question->asked + question->issuer->introspection_ttl;
 
     if (answer->status != MCP_OK) {
-        return earlier(until, now + INACTIVE_LIFE);
+        return earlier(until, question->asked + INACTIVE_LIFE);
     }
     return answer->exp ? earlier(until, answer->exp) : until;
 }
@@ -264,13 +310,11 @@ static void ask(outcome_t *outcome, const char **ptext, const question_t *questi
 
     call(&answer, question);
     outcome->status = answer.status;
-    outcome->retry_after = answer.retry_after;
+    outcome->retry_after = earlier(answer.retry_after, PAUSE_MAX);
+    outcome->is_new = answer.status != MCP_INTROSPECTION_UNAVAILABLE;
     outcome->until = until_of(question, &answer);
     outcome->len = answer.len;
     *ptext = answer.text;
-    if (answer.status != MCP_INTROSPECTION_UNAVAILABLE) {
-        shared_put(question, outcome, *ptext);
-    }
 }
 
 /* The pilot's part: the shared cache, else a call if one may be made now. */
@@ -278,8 +322,8 @@ static void fly(outcome_t *outcome, const char **ptext, const question_t *questi
 {
     const mcp_issuer_t *issuer = question->issuer;
     apr_interval_time_t limit = 2 * issuer->introspector->timeout + SLACK;
-    apr_time_t now = mcp_clock_monotonic();
     mcp_place_t place;
+    apr_time_t now;
 
     memset(outcome, 0, sizeof(*outcome));
     outcome->status = MCP_INTROSPECTION_UNAVAILABLE;
@@ -287,6 +331,7 @@ static void fly(outcome_t *outcome, const char **ptext, const question_t *questi
     if (shared_get(outcome, ptext, question)) {
         return;
     }
+    now = mcp_clock_monotonic();
     if (!mcp_await_enter(&place, now, now + limit)) {
         outcome->crowded = 1;
         return;
@@ -318,6 +363,9 @@ static void pilot(mcp_flight_t *flight, const question_t *question)
         memcpy(cargo + sizeof(outcome), text, outcome.len);
     }
     mcp_flight_land(flight, cargo, sizeof(outcome) + outcome.len);
+    if (outcome.is_new) { /* whoever waits must not wait for that */
+        shared_put(question, &outcome, text);
+    }
 }
 
 /* Who did not call waits for the one who does, if there is a place left. */
@@ -350,7 +398,7 @@ static mcp_status_t judge(mcp_token_t **ptoken, apr_time_t *puntil, mcp_request_
     memcpy(&outcome, cargo, sizeof(outcome));
     request->crowded = outcome.crowded;
     request->retry_after = outcome.retry_after > 0 ? (int)apr_time_sec(outcome.retry_after + APR_USEC_PER_SEC - 1) : 0;
-    *puntil = outcome.until;
+    *puntil = earlier(outcome.until, question->asked + question->issuer->introspection_ttl);
     if (outcome.status != MCP_OK) {
         return outcome.status;
     }
@@ -362,21 +410,27 @@ static mcp_status_t judge(mcp_token_t **ptoken, apr_time_t *puntil, mcp_request_
 mcp_status_t mcp_introspect(mcp_token_t **ptoken, apr_time_t *puntil, request_rec *r, mcp_request_t *request,
                             mcp_issuer_t *issuer, const mcp_trust_t *trust, const char *token, apr_size_t len)
 {
-    question_t question = { .r = r, .issuer = issuer, .trust = trust, .token = token, .len = len };
+    question_t question = {
+        .r = r, .issuer = issuer, .trust = trust, .token = token, .len = len, .asked = apr_time_now()
+    };
     mcp_status_t status = MCP_INTROSPECTION_UNAVAILABLE;
     const void *cargo = NULL;
     mcp_flight_t *flight;
     apr_size_t size = 0;
-    int is_pilot;
+    int is_pilot, i;
 
     if (!mcp_seal_id(question.id, issuer->seal_key, token, len)) {
         return MCP_INTERNAL;
+    }
+    memcpy(question.mine, question.id, sizeof(question.mine));
+    for (i = 0; i < (int)sizeof(issuer); i++) {
+        question.mine[i] ^= ((const unsigned char *)&issuer)[i];
     }
     apr_pool_create(&question.p, r->pool);
     if (inactive_known(&question)) {
         status = MCP_TOKEN_INACTIVE;
     }
-    else if ((flight = mcp_flight_board(running.flights, question.id, &is_pilot))) {
+    else if ((flight = mcp_flight_board(running.flights, question.mine, &is_pilot))) {
         if (is_pilot) {
             pilot(flight, &question);
         }

@@ -100,7 +100,7 @@ static const char *introspector_make(mcp_issuer_t *issuer, int is_url, apr_pool_
 {
     const mcp_issuer_conf_t *conf = issuer->conf;
     mcp_introspector_t *introspector;
-    const char *error = NULL;
+    const char *error = NULL, *how;
 
     if (!conf->introspection) {
         return conf->introspection_signed == 1
@@ -137,8 +137,11 @@ static const char *introspector_make(mcp_issuer_t *issuer, int is_url, apr_pool_
     introspector->timeout = issuer->source.timeout;
     issuer->introspector = introspector;
     issuer->introspection_ttl = conf->introspection_ttl != MCP_UNSET ? conf->introspection_ttl : apr_time_from_sec(60);
-    if (!error && !mcp_seal_key(issuer->seal_key, introspector->secret, conf->name, issuer->endpoint.url,
-                                introspector->client_id)) {
+    /* Answers that were not signed must not pass for signed ones, nor those of one who is trusted otherwise. */
+    how = apr_psprintf(p, "%s %s %x %s %d", issuer->endpoint.url ? issuer->endpoint.url : "auto",
+                       introspector->is_signed ? "signed" : "plain", introspector->is_signed ? (unsigned)conf->algs : 0,
+                       introspector->is_signed && conf->jwks ? conf->jwks : "", introspector->allow_http);
+    if (!error && !mcp_seal_key(issuer->seal_key, introspector->secret, conf->name, how, introspector->client_id)) {
         error = "HKDF is not to be had from OpenSSL";
     }
     return error;

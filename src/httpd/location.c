@@ -16,14 +16,22 @@ static struct {
 
 /* --- resource identifier ---------------------------------------------------------------------------------------- */
 
+/* As httpd reads it: without quotes. */
+static const char *argument_of(const ap_directive_t *d, apr_pool_t *p)
+{
+    const char *args = d->args;
+
+    return ap_getword_conf(p, &args);
+}
+
 /* 1 or 0 by the last SSLEngine line, -1 without any. */
-static int says_ssl(const ap_directive_t *d)
+static int says_ssl(const ap_directive_t *d, apr_pool_t *p)
 {
     int says = -1;
 
     for (; d; d = d->next) {
         if (!ap_cstr_casecmp(d->directive, "SSLEngine")) {
-            says = !ap_cstr_casecmp(d->args, "on");
+            says = !ap_cstr_casecmp(argument_of(d, p), "on");
         }
     }
     return says;
@@ -44,23 +52,35 @@ static const ap_directive_t *lines_of(const server_rec *s)
 }
 
 /* Is there SSLEngine On for this server? mod_ssl itself knows it only after the configuration has been checked. */
-static int has_ssl(const server_rec *s)
+static int has_ssl(const server_rec *s, apr_pool_t *p)
 {
-    int says = says_ssl(lines_of(s));
+    int says = says_ssl(lines_of(s), p);
 
-    return says < 0 && s->is_virtual ? says_ssl(ap_conftree) == 1 : says == 1;
+    return says < 0 && s->is_virtual ? says_ssl(ap_conftree, p) == 1 : says == 1;
 }
 
-/* Does one of these lines, or one in a section among them, ask clients for certificates? Other hosts do not count. */
-static int asks_certificates(const ap_directive_t *d)
+/* Are clients asked for certificates by these lines? -1: they do not say, 0: no, 1: yes, here or in a section of them. Of
+ * lines beside each other the last one counts; other hosts do not. */
+static int asks_certificates(const ap_directive_t *d, apr_pool_t *p)
 {
+    int asks = -1, inside = 0;
+
     for (; d; d = d->next) {
-        if ((!ap_cstr_casecmp(d->directive, "SSLVerifyClient") && ap_cstr_casecmp(d->args, "none")) ||
-            (ap_cstr_casecmp(d->directive, "<VirtualHost") && asks_certificates(d->first_child))) {
-            return 1;
+        if (!ap_cstr_casecmp(d->directive, "SSLVerifyClient")) {
+            asks = ap_cstr_casecmp(argument_of(d, p), "none") != 0;
+        }
+        else if (d->first_child && ap_cstr_casecmp(d->directive, "<VirtualHost")) {
+            inside |= asks_certificates(d->first_child, p) == 1;
         }
     }
-    return 0;
+    return inside ? 1 : asks;
+}
+
+static int has_certificates(const server_rec *s, apr_pool_t *p)
+{
+    int asks = has_ssl(s, p) ? asks_certificates(lines_of(s), p) : 0;
+
+    return asks < 0 && s->is_virtual ? asks_certificates(ap_conftree, p) == 1 : asks == 1;
 }
 
 /* Of the first Listen line; httpd's list begins with the last. */
@@ -87,7 +107,7 @@ const char *mcp_location_resource(const char *path, const server_rec *s, apr_poo
         port = s->addrs->host_port;
     }
     port = port ? port : first_listen_port();
-    https = s->server_scheme ? !ap_cstr_casecmp(s->server_scheme, "https") : port == 443 || has_ssl(s);
+    https = s->server_scheme ? !ap_cstr_casecmp(s->server_scheme, "https") : port == 443 || has_ssl(s, p);
     if (!port || port == (https ? 443u : 80u)) {
         return apr_psprintf(p, "%s://%s%s", https ? "https" : "http", s->server_hostname, path);
     }
@@ -345,8 +365,7 @@ mcp_location_t *mcp_location_make(const mcp_dir_t *conf, server_rec *s, int star
     if ((location->error = resource_make(location, p)) || (location->error = trusts_make(location, s, starting, p))) {
         return location;
     }
-    location->certificates = starting && location->dpop != MCP_DPOP_OFF &&
-                             (asks_certificates(lines_of(s)) || (s->is_virtual && asks_certificates(ap_conftree)));
+    location->certificates = starting && location->dpop != MCP_DPOP_OFF && has_certificates(s, p);
     rights_make(location, p);
     advice_make(location, p);
     location->error = mcp_location_contradiction(location, p);

@@ -22,7 +22,8 @@ APLOG_USE_MODULE(mcp_oauth);
 #define FIELD "DPoP"
 #define RETAINED "mod_mcp_oauth_proofs " MCP_VERSION
 #define BUCKETS 65536 /* of eight proofs: half a million within their time */
-#define USED "mcp_oauth_proof"
+#define ADMITTED "mcp_oauth_proof"
+#define LINE 64 /* bytes, of a processor's cache */
 #define NONCE_RENEWED (MCP_DPOP_NONCE_LIFE / 2)
 
 /* Outlives restarts: a proof that was used before one must not be used again after it. */
@@ -45,10 +46,10 @@ static retained_t *retained_make(server_rec *s)
 
     if (RAND_bytes(retained->digest_key, sizeof(retained->digest_key)) != 1 ||
         RAND_bytes(retained->random_key, sizeof(retained->random_key)) != 1 ||
-        apr_shm_create(&shm, mcp_replay_bytes(BUCKETS), NULL, s->process->pool) != APR_SUCCESS) {
+        apr_shm_create(&shm, mcp_replay_bytes(BUCKETS) + LINE, NULL, s->process->pool) != APR_SUCCESS) {
         return retained;
     }
-    retained->replay = apr_shm_baseaddr_get(shm);
+    retained->replay = (mcp_replay_t *)APR_ALIGN((apr_uintptr_t)apr_shm_baseaddr_get(shm), LINE);
     mcp_replay_init(retained->replay, BUCKETS);
     return retained;
 }
@@ -119,43 +120,42 @@ static void urls_make(const char **urls, const request_rec *r, const mcp_locatio
     }
 }
 
-/* A request that httpd leads inside from one place to another is still the one that the proof came with. */
-static int is_used(request_rec *r, const unsigned char *digest)
-{
-    void *used = NULL;
-
-    while (r->main) {
-        r = r->main;
-    }
-    apr_pool_userdata_get(&used, USED, r->pool);
-    if (used && !CRYPTO_memcmp(used, digest, MCP_DPOP_KEY_BYTES)) {
-        return 1;
-    }
-    apr_pool_userdata_setn(apr_pmemdup(r->pool, digest, MCP_DPOP_KEY_BYTES), USED, NULL, r->pool);
-    return 0;
-}
-
 static mcp_status_t replay_check(request_rec *r, const mcp_dpop_t *proof, const char *jkt)
 {
     unsigned char digest[MCP_DPOP_KEY_BYTES];
+    void *admitted = NULL;
 
     if (!mcp_dpop_digest(digest, proofs.retained->digest_key, jkt, proof->jti)) {
         return MCP_INTERNAL;
     }
-    if (is_used(r, digest)) {
+    /* A request that httpd leads inside from one place to another is still the one that the proof came with. */
+    while (r->main) {
+        r = r->main;
+    }
+    apr_pool_userdata_get(&admitted, ADMITTED, r->pool);
+    if (admitted && !CRYPTO_memcmp(admitted, digest, MCP_DPOP_KEY_BYTES)) {
         return MCP_OK;
     }
-    return mcp_replay_admit(proofs.retained->replay, digest, proof->not_after, apr_time_now()) ? MCP_OK
-                                                                                               : MCP_DPOP_REPLAYED;
+    if (!mcp_replay_admit(proofs.retained->replay, digest, proof->not_after, apr_time_now())) {
+        return MCP_DPOP_REPLAYED;
+    }
+    apr_pool_userdata_setn(apr_pmemdup(r->pool, digest, MCP_DPOP_KEY_BYTES), ADMITTED, NULL, r->pool);
+    return MCP_OK;
 }
 
-static mcp_status_t nonce_check(request_rec *r, const mcp_dpop_t *proof)
+static mcp_status_t nonce_check(request_rec *r, mcp_dpop_t *proof)
 {
+    apr_time_t now = apr_time_now();
     apr_interval_time_t age;
     const char *nonce;
 
-    if (!mcp_dpop_nonce_check(&age, proof->nonce, proofs.nonce_key, apr_time_now())) {
+    if (!mcp_dpop_nonce_check(&age, proof->nonce, proofs.nonce_key, now)) {
         return MCP_DPOP_NONCE;
+    }
+    /* A proof ends with its nonce: one that was made for later takes no more of the memory than others. A minute more, for
+     * the clocks of other servers. */
+    if (proof->not_after > now - age + MCP_DPOP_NONCE_LIFE + apr_time_from_sec(61)) {
+        proof->not_after = now - age + MCP_DPOP_NONCE_LIFE + apr_time_from_sec(61);
     }
     if (age > NONCE_RENEWED && (nonce = mcp_proof_nonce(r->pool))) {
         apr_table_setn(r->err_headers_out, "DPoP-Nonce", nonce);

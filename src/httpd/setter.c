@@ -2,6 +2,7 @@
 #include "httpd/setter.h"
 
 #include "httpd/secret.h"
+#include "httpd/socache.h"
 
 #include <http_core.h>
 
@@ -488,6 +489,9 @@ const char *mcp_set_shared_cache(cmd_parms *cmd, void *v, const char *arg)
         FAIL(
             "%s names no provider, or has control characters; write none, shmcb, redis:host:port or memcache:host:port",
             NAME);
+    }
+    if ((error = mcp_socache_check(arg, cmd->pool))) {
+        FAIL("%s %s: %s", NAME, arg, error);
     }
     server->shared_cache = arg;
     return NULL;

@@ -54,8 +54,16 @@ int mcp_breaker_allows(mcp_breaker_t *breaker, apr_time_t now, apr_interval_time
     return !get(&breaker->open_until);
 }
 
-int mcp_breaker_succeeded(mcp_breaker_t *breaker)
+apr_time_t mcp_breaker_well(const mcp_breaker_t *breaker)
 {
+    return get(&breaker->well);
+}
+
+int mcp_breaker_succeeded(mcp_breaker_t *breaker, apr_time_t now)
+{
+    if (get(&breaker->well) + SECOND < now) { /* no more often than it is of use */
+        __atomic_store_n(&breaker->well, now, __ATOMIC_SEQ_CST);
+    }
     /* Almost always there is nothing to change, and a write would take the line from all other processors. */
     if (__atomic_load_n(&breaker->failures, __ATOMIC_SEQ_CST)) {
         __atomic_store_n(&breaker->failures, 0, __ATOMIC_SEQ_CST);
@@ -65,6 +73,15 @@ int mcp_breaker_succeeded(mcp_breaker_t *breaker)
     }
     __atomic_store_n(&breaker->trial, 0, __ATOMIC_SEQ_CST);
     return 1;
+}
+
+void mcp_breaker_passed(mcp_breaker_t *breaker)
+{
+    if (get(&breaker->trial)) {
+        __atomic_store_n(&breaker->failures, 0, __ATOMIC_SEQ_CST);
+        __atomic_store_n(&breaker->open_until, 0, __ATOMIC_SEQ_CST);
+        __atomic_store_n(&breaker->trial, 0, __ATOMIC_SEQ_CST);
+    }
 }
 
 /* Counts up to MCP_BREAKER_FAILURES, or goes there at once. Returns 1 when it is there. */

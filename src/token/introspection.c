@@ -368,10 +368,9 @@ void mcp_introspection_call(mcp_introspection_t *answer, mcp_token_lack_t *lack,
         return;
     }
     answer->retry_after = retry_after(response, now);
+    answer->http = response->status;
     reason = response_check(response, p);
     if (reason) {
-        answer->is_about_token =
-            response->status == 400 || response->status == 413 || response->status == 414 || response->status == 422;
         give_up(answer, endpoint->url, reason, p);
     }
     else if (introspector->is_signed) {

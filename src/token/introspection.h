@@ -26,10 +26,9 @@ typedef struct mcp_introspection_t {
     apr_size_t len;
     apr_time_t exp; /* of MCP_OK: as it says, in microseconds; 0 when it is missing or no NumericDate */
     apr_interval_time_t retry_after; /* of MCP_INTROSPECTION_UNAVAILABLE: what the server asked for, 0 for nothing */
-    /* These two of MCP_INTROSPECTION_UNAVAILABLE. The server works, it is this very token that it refuses to look at (HTTP
-     * status 400, 413, 414, 422): no reason to leave it alone, which anybody could bring about. */
-    int is_about_token;
-    const char *reason; /* for the log, in p or static; quotes neither answer nor secret */
+    int http;                        /* status of the answer, 0: there was none */
+    const char
+        *reason; /* of MCP_INTROSPECTION_UNAVAILABLE: for the log, in p or static; quotes neither answer nor secret */
 } mcp_introspection_t;
 
 /* One call (RFC 7662 section 2.1): POST token and token_type_hint=access_token as a form, with the credentials in

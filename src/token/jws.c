@@ -137,15 +137,28 @@ mcp_status_t mcp_jws_parse(mcp_jws_t **pjws, const char *token, apr_size_t len, 
     return status;
 }
 
+/* Five parts are an encrypted token (RFC 7516 section 3.1) if the header names the cipher. */
+static int is_encrypted(const json_t *header, const char *token, apr_size_t len)
+{
+    int dots = 0;
+
+    while (len--) {
+        dots += token[len] == '.';
+    }
+    return dots == 4 && json_is_string(json_object_get(header, "enc"));
+}
+
 int mcp_jws_is(const char *token, apr_size_t len, apr_pool_t *p)
 {
+    const char *dot = memchr(token, '.', len);
+    part_t first = { token, dot ? (apr_size_t)(dot - token) : 0 };
     const unsigned char *head;
     apr_size_t head_len, i = 0;
-    part_t parts[3];
     json_t *header;
     mcp_status_t status;
+    int encrypted;
 
-    if (!split(parts, token, len) || !(head = part_decode(&head_len, &parts[0], p))) {
+    if (!dot || len > MCP_LIMIT_TOKEN || !(head = part_decode(&head_len, &first, p))) {
         return 0;
     }
     while (i < head_len && memchr(" \t\r\n", head[i], 4)) {
@@ -156,8 +169,9 @@ int mcp_jws_is(const char *token, apr_size_t len, apr_pool_t *p)
     }
     /* What is JSON but not ours, such as a member that stands twice, must not choose who judges the token (T24). */
     status = mcp_json_parse_object(&header, (const char *)head, head_len, MCP_LIMIT_JOSE_DEPTH, NULL);
+    encrypted = is_encrypted(header, token, len);
     json_decref(header);
-    return status != MCP_JSON_SYNTAX && status != MCP_JSON_TEXT;
+    return status != MCP_JSON_SYNTAX && status != MCP_JSON_TEXT && !encrypted;
 }
 
 /* OpenSSL takes ECDSA signatures in DER only. Returns its length, 0 for a value that is no R || S of this curve. */

@@ -38,8 +38,9 @@ typedef struct mcp_jws_t {
  * section 4.1.11); MCP_TOKEN_ALGORITHM: an alg that does not exist here. */
 mcp_status_t mcp_jws_parse(mcp_jws_t **pjws, const char *token, apr_size_t len, mcp_jws_kind_t kind, apr_pool_t *p);
 
-/* Is it meant as a JWS: three parts, of which the first is base64url of a JSON object? What is not, only its issuer can
- * tell about. Such a token is judged as a JWS even if it is a bad one. */
+/* Is it meant as a JWS: is what stands before its first dot base64url of a JSON object? Then it is judged as one, even if it
+ * is a bad one: what follows must not choose who judges it, for some read "JWS." and "JWS..." as that JWS. But five
+ * parts with "enc" are a JWE. What is no JWS, only its issuer can tell about. */
 int mcp_jws_is(const char *token, apr_size_t len, apr_pool_t *p);
 
 /* Verifies the signature with a key that may verify its alg (RFC 7518 sections 3.3 to 3.5, RFC 8037 section 3.1): MCP_OK,

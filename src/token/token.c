@@ -208,7 +208,17 @@ static mcp_status_t jws_check(mcp_token_t *token, mcp_token_lack_t *lack, const 
         return MCP_TOKEN_CLAIMS;
     }
     status = trust_check(token, &lack->step, jws, trusts);
-    return status == MCP_OK ? keys_check(token, lack, jws) : status;
+    if (status == MCP_OK) {
+        status = keys_check(token, lack, jws);
+    }
+    /* What could never be an access token need not wait for keys, nor be shown to anybody. */
+    if (status == MCP_KEYS_UNAVAILABLE &&
+        mcp_claims_check_kind(token->claims, type_of(jws->typ) == MCP_TYPE_AT_JWT) != MCP_OK) {
+        memset(lack, 0, sizeof(*lack));
+        lack->step = MCP_STEP_KIND;
+        return MCP_TOKEN_TYPE;
+    }
+    return status;
 }
 
 mcp_status_t mcp_token_verify(mcp_token_t **ptoken, mcp_token_lack_t *lack, const char *token, apr_size_t len,

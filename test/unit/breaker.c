@@ -47,7 +47,7 @@ static void closed(apr_pool_t *p)
     }
     OK(!fail(&breaker, START, 2), "R11 two failures do not open");
     OK(mcp_breaker_allows(&breaker, START, LIMIT) && mcp_breaker_until(&breaker) <= START, "R11 calls go on");
-    OK(!mcp_breaker_succeeded(&breaker) && is_zero(&breaker), "R11 an answer wipes the count");
+    OK(!mcp_breaker_succeeded(&breaker, 0) && is_zero(&breaker), "R11 an answer wipes the count");
     OK(!fail(&breaker, START, 2) && mcp_breaker_allows(&breaker, START, LIMIT),
        "R11 two failures, an answer, two failures: closed");
     OK(fail(&breaker, START, 1) == 1, "R11 the third in a row opens, and says so");
@@ -72,10 +72,10 @@ static void opening(apr_pool_t *p)
         now += pauses[i] * SEC;
     }
     OK(mcp_breaker_allows(&breaker, now, LIMIT), "R11 one more try");
-    OK(mcp_breaker_succeeded(&breaker), "R11 has an answer, which closes, and says so");
+    OK(mcp_breaker_succeeded(&breaker, 0), "R11 has an answer, which closes, and says so");
     OK(is_zero(&breaker) && mcp_breaker_allows(&breaker, now, LIMIT) && mcp_breaker_allows(&breaker, now, LIMIT),
        "R11 for all");
-    OK(!mcp_breaker_succeeded(&breaker), "R11 the next answer has nothing to close");
+    OK(!mcp_breaker_succeeded(&breaker, 0), "R11 the next answer has nothing to close");
     OK(!fail(&breaker, now, 2) && fail(&breaker, now, 1) == 1, "R11 it takes three failures again");
     OK(mcp_breaker_until(&breaker) == now + SEC, "R11 and one second");
 }
@@ -152,11 +152,24 @@ static void late(apr_pool_t *p)
     OK(mcp_breaker_allows(&breaker, now, LIMIT) && !mcp_breaker_failed(&breaker, now, 0) &&
            mcp_breaker_until(&breaker) == now + 4 * SEC,
        "R11 without counting as a try");
-    mcp_breaker_succeeded(&breaker);
+    mcp_breaker_succeeded(&breaker, 0);
     OK(is_zero(&breaker) && mcp_breaker_allows(&breaker, now, LIMIT), "R11 a late answer closes");
     breaker = opened(START);
+    mcp_breaker_passed(&breaker);
+    OK(!mcp_breaker_allows(&breaker, START, LIMIT), "R11 what says nothing about others closes nothing");
     mcp_breaker_allows(&breaker, START + SEC, LIMIT);
-    mcp_breaker_succeeded(&breaker);
+    mcp_breaker_passed(&breaker);
+    OK(is_zero(&breaker) && !mcp_breaker_well(&breaker), "R11 unless that is what the call that tries brings");
+    mcp_breaker_succeeded(&breaker, START);
+    OK(mcp_breaker_well(&breaker) == START, "R11 an answer is remembered");
+    mcp_breaker_succeeded(&breaker, START + SEC / 2);
+    mcp_breaker_failed(&breaker, START + SEC, 0);
+    OK(mcp_breaker_well(&breaker) == START, "R11 with a second's accuracy, through a failure");
+    mcp_breaker_succeeded(&breaker, START + 3 * SEC);
+    OK(mcp_breaker_well(&breaker) == START + 3 * SEC, "R11 the last one");
+    breaker = opened(START);
+    mcp_breaker_allows(&breaker, START + SEC, LIMIT);
+    mcp_breaker_succeeded(&breaker, 0);
     mcp_breaker_failed(&breaker, START + SEC, 0);
     OK(breaker.failures == 1 && mcp_breaker_allows(&breaker, START + SEC, LIMIT),
        "R11 the try that fails after that is the first failure of a closed one");
@@ -213,7 +226,7 @@ static void *member(void *data)
         yes = mcp_breaker_failed(&crowd->breaker, crowd->now, 0);
     }
     else if (crowd->task == TASK_SUCCEED) {
-        yes = mcp_breaker_succeeded(&crowd->breaker);
+        yes = mcp_breaker_succeeded(&crowd->breaker, 0);
     }
     else if (mcp_breaker_allows(&crowd->breaker, crowd->now, LIMIT)) {
         yes = 1;

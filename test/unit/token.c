@@ -698,6 +698,10 @@ static void test_lack(const world_t *w)
     x.trust.keys = NULL;
     lack = lack_of(MCP_KEYS_UNAVAILABLE, &x, good, "an issuer without keys");
     OK(lack.trust == &x.trust && !lack.kid, "it says whom to ask");
+    lack = lack_of(MCP_TOKEN_TYPE, &x,
+                   sign_token(w->rsa, "RS256", head(w, "RS256", "rsa"), claims(w, ",\"at_hash\":\"x\""), w->p),
+                   "T19 an ID token, whatever its keys");
+    OK(!lack.trust && lack.step == MCP_STEP_KIND, "T24 and nobody is asked about it");
 }
 
 /* The set may not be used, then it may, all within one judgement: generation 0 must not come with a good token, for that is
