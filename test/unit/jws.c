@@ -291,20 +291,11 @@ static void test_is(apr_pool_t *p)
         { "{alg}", 0 },
         { "{\xff\xfe}", 0 },
     };
-    static const char *const texts[] = { "",
-                                         ".",
-                                         "..",
-                                         "...",
-                                         "opaque",
-                                         "opa.que",
-                                         "opa.que.token",
-                                         "2YotnFZFEjr1zCsicMWpAA",
-                                         "eyJhbGciOiJFUzI1NiJ9",
+    static const char *const texts[] = { "", ".", "..", "...", "opaque", "opa.que", "opa.que.token",
+                                         "2YotnFZFEjr1zCsicMWpAA", "eyJhbGciOiJFUzI1NiJ9",
                                          /* {"alg":"dir","enc":"A128GCM"}: a JWE */
                                          "eyJhbGciOiJkaXIiLCJlbmMiOiJBMTI4R0NNIn0.AA.AA.AA.AA",
-                                         "eyJhbGciOiJFUzI1NiJ9=.e30.AA",
-                                         "e3+.e30.AA",
-                                         ".e30.AA" };
+                                         "eyJhbGciOiJFUzI1NiJ9=.e30.AA", "e3+.e30.AA", ".e30.AA" };
     /* Some parsers drop empty parts at the end, and what is left is a good token (T24). */
     static const char *const dotted[] = { "eyJhbGciOiJFUzI1NiJ9.",
                                           "eyJhbGciOiJFUzI1NiJ9.e30",

@@ -74,7 +74,7 @@ sub shared_cache {
     $cache = MCP::CacheServer->start($kind, port('cache_server'));
     @ENV{qw(CACHE_SECRET OTHER_SECRET)} = ($SECRET, 'another secret');
     %httpd = (one => MCP::Httpd->start(port('machine_httpd'), conf => conf()), two => MCP::Httpd->start(port('cache_httpd'), conf => conf()));
-    my @parts = (\&sharing, \&plain_text, \&bounds, \&poison, \&other_client, \&restart, \&outage);
+    my @parts = (\&sharing, \&plain_text, \&bounds, \&poison, \&other_client, \&restart, \&outage, \&hung);
     $_->() for @parts;
     for (sort keys %httpd) {
         my $log = $httpd{$_}->log;
@@ -229,11 +229,25 @@ sub outage {
     is_deeply seen(one => active()), ['alice', 1], "R11 $kind: down: httpd starts all the same";
 
     $cache->up;
-    ok wait_for(60, sub {
-        my $token = active();
-        my @two = (seen(one => $token), seen(two => $token));
-        return $two[1][0] eq 'alice' && $two[1][1] == 1;
-    }, 0.5), "R11 $kind: it is there again: shared again";
+    ok wait_for(60, \&shares, 0.5), "R11 $kind: it is there again: shared again";
+}
+
+# Does the second httpd know what the first one was told?
+sub shares {
+    my $token = active();
+    my @seen = map { seen($_ => $token) } qw(one two);
+    return $seen[1][0] eq 'alice' && $seen[1][1] == 1;
+}
+
+# The cache takes connections and says nothing.
+sub hung {
+    $cache->stop;
+    my @asked = map { send_request($httpd{one}{port}, GET => '/m', token => active(), timeout => 15) } 1 .. 3;
+    my @r = map { my $c = $_; eval { $c->answer('GET') } || { code => 'no answer' } } @asked;
+    $_->close for @asked;
+    is_deeply [map { $_->{code} } @r], [(200) x 3], "R11 $kind: it hangs: requests go on without it";
+    $cache->continue;
+    ok wait_for(60, \&shares, 0.5), "R11 $kind: it goes on: shared again";
 }
 
 1;
