@@ -51,15 +51,7 @@ static int is_private(const json_t *jwk)
     return 0;
 }
 
-static int is_key(const json_t *jwk, const char *jkt)
-{
-    char thumbprint[MCP_THUMBPRINT_CHARS + 1];
-
-    return jkt && strlen(jkt) == MCP_THUMBPRINT_CHARS && mcp_jwk_thumbprint(thumbprint, jwk) &&
-           CRYPTO_memcmp(thumbprint, jkt, MCP_THUMBPRINT_CHARS) == 0;
-}
-
-static mcp_status_t header_check(mcp_jwk_t **pkey, const mcp_jws_t *jws, const char *jkt, apr_pool_t *p)
+static mcp_status_t header_check(mcp_jwk_t **pkey, const mcp_jws_t *jws, apr_pool_t *p)
 {
     if (!jws->typ || strcmp(jws->typ, "dpop+jwt") || is_private(jws->jwk)) {
         return MCP_DPOP_HEADER;
@@ -67,8 +59,7 @@ static mcp_status_t header_check(mcp_jwk_t **pkey, const mcp_jws_t *jws, const c
     if (mcp_jwk_parse(pkey, jws->jwk, p) || !((*pkey)->algs & MCP_ALG_BIT(jws->alg->alg))) {
         return MCP_DPOP_HEADER;
     }
-    /* Before the signature: to verify one with a key of the sender's choice may be dear. */
-    return is_key(jws->jwk, jkt) ? MCP_OK : MCP_DPOP_KEY;
+    return MCP_OK;
 }
 
 /* The text of a claim of 1 to MCP_LIMIT_PROOF_CLAIM bytes, NULL for anything else. */
@@ -148,6 +139,14 @@ static int is_hash_of(const json_t *ath, const char *token, apr_size_t len)
     return CRYPTO_memcmp(text, json_string_value(ath), SHA256_CHARS) == 0;
 }
 
+static int is_key(const json_t *jwk, const char *jkt)
+{
+    char thumbprint[MCP_THUMBPRINT_CHARS + 1];
+
+    return jkt && strlen(jkt) == MCP_THUMBPRINT_CHARS && mcp_jwk_thumbprint(thumbprint, jwk) &&
+           CRYPTO_memcmp(thumbprint, jkt, MCP_THUMBPRINT_CHARS) == 0;
+}
+
 static mcp_status_t claims_check(const claims_t *claims, const mcp_dpop_expect_t *expect, apr_time_t now, apr_pool_t *p)
 {
     if (!expect->method || strcmp(claims->htm, expect->method)) {
@@ -172,8 +171,7 @@ mcp_status_t mcp_dpop_verify(mcp_dpop_t *proof, const char *text, apr_size_t len
     mcp_status_t status;
 
     memset(proof, 0, sizeof(*proof));
-    if ((status = parse(&jws, &json, text, len, p)) != MCP_OK ||
-        (status = header_check(&key, jws, expect->jkt, p)) != MCP_OK) {
+    if ((status = parse(&jws, &json, text, len, p)) != MCP_OK || (status = header_check(&key, jws, p)) != MCP_OK) {
         return status;
     }
     if (mcp_jws_verify(jws, key) != MCP_OK) {
@@ -181,6 +179,9 @@ mcp_status_t mcp_dpop_verify(mcp_dpop_t *proof, const char *text, apr_size_t len
     }
     if ((status = claims_read(&claims, json)) != MCP_OK || (status = claims_check(&claims, expect, now, p)) != MCP_OK) {
         return status;
+    }
+    if (!is_key(jws->jwk, expect->jkt)) {
+        return MCP_DPOP_KEY;
     }
     proof->jti = claims.jti;
     proof->nonce = claims.nonce;

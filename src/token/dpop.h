@@ -35,12 +35,12 @@ typedef struct mcp_dpop_t {
  * MCP_DPOP_MALFORMED: over MCP_LIMIT_PROOF, not a compact JWS with a JSON object in it (two values that were joined with ", "
  * are none; the caller looks for those); MCP_DPOP_HEADER: typ is not dpop+jwt, alg does not exist here (all are
  * asymmetric), crit, b64, jku and the like, jwk missing, unusable (as in a key set; "use" or "key_ops" that forbid it), private
- * or not for alg; MCP_DPOP_KEY: the thumbprint of jwk is not jkt; MCP_DPOP_SIGNATURE: not by that key; MCP_DPOP_CLAIMS: jti,
- * htm, htu not strings of 1 to MCP_LIMIT_PROOF_CLAIM bytes, iat no NumericDate, ath or nonce no string; MCP_DPOP_METHOD: htm
- * differs; MCP_DPOP_URL: htu, without its query and fragment, is none of urls after normalization (RFC 3986 sections 6.2.2
- * and 6.2.3: case of scheme and host, default port, percent-encoding, dot segments, empty path); MCP_DPOP_TIME: iat outside
- * of the window around now; MCP_DPOP_TOKEN: ath is missing or not the SHA-256 of token. Digests are compared in constant
- * time. */
+ * or not for alg; MCP_DPOP_SIGNATURE: not by that key; MCP_DPOP_CLAIMS: jti, htm, htu not strings of 1 to
+ * MCP_LIMIT_PROOF_CLAIM bytes, iat no NumericDate, ath or nonce no string; MCP_DPOP_METHOD: htm differs; MCP_DPOP_URL: htu, without
+ * its query and fragment, is none of urls after normalization (RFC 3986 sections 6.2.2 and 6.2.3: case of scheme
+ * and host, default port, percent-encoding, dot segments, empty path); MCP_DPOP_TIME: iat outside of the window around now;
+ * MCP_DPOP_TOKEN: ath is missing or not the SHA-256 of token; MCP_DPOP_KEY: the thumbprint of jwk is not jkt. The last two
+ * are compared in constant time. */
 mcp_status_t mcp_dpop_verify(mcp_dpop_t *proof, const char *text, apr_size_t len, const mcp_dpop_expect_t *expect,
                              apr_time_t now, apr_pool_t *p);
 

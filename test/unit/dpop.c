@@ -452,25 +452,25 @@ static void test_urls(const client_t *client, apr_pool_t *p)
 /* All is wrong at first; each step puts one thing right. */
 static void test_order(const client_t *client, apr_pool_t *p)
 {
-    static const mcp_status_t wants[] = { MCP_DPOP_HEADER, MCP_DPOP_KEY,    MCP_DPOP_SIGNATURE,
-                                          MCP_DPOP_CLAIMS, MCP_DPOP_METHOD, MCP_DPOP_URL,
-                                          MCP_DPOP_TIME,   MCP_DPOP_TOKEN,  MCP_OK };
+    static const mcp_status_t wants[] = { MCP_DPOP_HEADER, MCP_DPOP_SIGNATURE, MCP_DPOP_CLAIMS,
+                                          MCP_DPOP_METHOD, MCP_DPOP_URL,       MCP_DPOP_TIME,
+                                          MCP_DPOP_TOKEN,  MCP_DPOP_KEY,       MCP_OK };
     EVP_PKEY *other = sign_key("P-256", p);
     int i;
 
     for (i = 0; i < (int)(sizeof(wants) / sizeof(wants[0])); i++) {
         client_t now = *client;
-        const char *payload = i > 3 ? client->payload : replace(client->payload, "jti", "id", p);
+        const char *payload = i > 2 ? client->payload : replace(client->payload, "jti", "id", p);
         mcp_dpop_t proof;
 
         now.header = i > 0 ? client->header : replace(client->header, "dpop+", "", p);
-        now.expect.method = i > 4 ? "POST" : "PUT";
-        now.expect.urls[0] = i > 5 ? client->expect.urls[0] : "https://mcp.example.com/other";
-        now.expect.token = i > 7 ? TOKEN : "another token";
+        now.expect.method = i > 3 ? "POST" : "PUT";
+        now.expect.urls[0] = i > 4 ? client->expect.urls[0] : "https://mcp.example.com/other";
+        now.expect.token = i > 6 ? TOKEN : "another token";
         now.expect.token_len = strlen(now.expect.token);
-        now.expect.jkt = i > 1 ? client->jkt : JKT;
-        OK(verify(&proof, &now, sign_token(i > 2 ? client->pkey : other, "ES256", now.header, payload, p),
-                  i > 6 ? IAT : IAT + SEC(300), p) == wants[i],
+        now.expect.jkt = i > 7 ? client->jkt : JKT;
+        OK(verify(&proof, &now, sign_token(i > 1 ? client->pkey : other, "ES256", now.header, payload, p),
+                  i > 5 ? IAT : IAT + SEC(300), p) == wants[i],
            "POP-3 check %d: %s", i, slug(wants[i]));
     }
 }

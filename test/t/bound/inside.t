@@ -14,7 +14,7 @@ my ($where, $resource) = ('bound', 'https://mcp.test/files');
 my $dir = vars('documentroot') . '/bound';
 mkdir $dir;
 chmod 0755, $dir;
-my %pages = ('index.html' => 'the index', 'page.html' => 'the page', 'lost.html' => 'the lost page', 'with.shtml' => '[<!--#include virtual="/files/page.html" -->]', 'other.shtml' => '[<!--#include virtual="/scope/x" -->]');
+my %pages = ('index.html' => 'the index', 'page.html' => 'the page', 'lost.html' => 'the lost page', 'with.shtml' => '[<!--#include virtual="/files/page.html" -->]', 'thrice.shtml' => '<!--#include virtual="/files/page.html" -->' x 3, 'other.shtml' => '[<!--#include virtual="/scope/x" -->]');
 for (sort keys %pages) {
     write_file("$dir/$_", "$pages{$_}\n");
     chmod 0644, "$dir/$_";
@@ -50,6 +50,14 @@ for my $path ('/files/', '/files/moved', '/files/none', '/files/with.shtml') {
     is $codes[1], 401, "POP-5 $path: the proof works once";
     is http($where, GET => $path)->{code}, 401, "H07 $path: nothing without";
     refuses_dpop(dpop($where, GET => $path, $t, url => 'https://mcp.test/files/page.html'), 'dpop-url', "POP-3 $path: with a proof for what it becomes");
+}
+
+# A page that is open to all, and asks three times for one that is not.
+{
+    my $proof = proof(GET => 'https://mcp.test/files/page.html', $t);
+    my @shown = map { scalar(() = http($where, GET => '/open/thrice.shtml', dpop_headers($t, $proof))->{body} =~ /the page/g) } 1, 2;
+    is_deeply \@shown, [3, 0], 'POP-5 a used proof opens nothing, however often httpd asks within one request';
+    is scalar(() = http($where, GET => '/open/thrice.shtml')->{body} =~ /the page/g), 0, 'H07 nor does none';
 }
 no_crash($mark);
 
