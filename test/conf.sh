@@ -17,7 +17,7 @@ n=0 bad=0
 # Built-in modules must not be loaded. A module that this httpd does not have is left out: then the file that needs it fails.
 static=$("$HTTPD" -l)
 modules=$(for m in mpm_event unixd log_config watchdog authn_core authz_core authz_host authz_user auth_basic alias dir mime \
-    headers rewrite setenvif env socache_shmcb slotmem_shm ssl proxy proxy_http proxy_balancer lbmethod_byrequests http2 \
+    headers rewrite setenvif env socache_shmcb socache_redis slotmem_shm ssl proxy proxy_http proxy_balancer lbmethod_byrequests http2 \
     reqtimeout deflate filter status remoteip; do
     case $static in *mod_$m.c* | *" ${m#mpm_}.c"*) continue ;; esac
     [ -f "$HTTPD_LIBEXECDIR/mod_$m.so" ] && echo "LoadModule ${m}_module $HTTPD_LIBEXECDIR/mod_$m.so"

@@ -1278,7 +1278,7 @@ introspection='McpOAuthIntrospection auto' # of use beside others only: see abov
 server_only="McpOAuthTokenCacheTTL 1s
 McpOAuthTokenCacheSize 5
 McpOAuthKeyStore keys
-McpOAuthSharedCache redis:127.0.0.1:6379
+McpOAuthSharedCache none
 McpOAuthSessionKey file:$tmp/session"
 
 each() { # each LINES FUNCTION ARGUMENTS...   FUNCTION LINE ARGUMENTS... for every line
@@ -1373,6 +1373,8 @@ McpOAuthSessionKey file:short => the secret has fewer than 32 bytes; make one wi
 McpOAuthSessionKey file:long => the secret has more than 4096 bytes
 McpOAuthSessionKey file:behind => the secret has more than 4096 bytes
 McpOAuthSharedCache :x => names no provider
+McpOAuthSharedCache nowhere => there is no provider nowhere; write LoadModule socache_nowhere_module modules/mod_socache_nowhere.so
+McpOAuthSharedCache nowhere:127.0.0.1:1 => there is no provider nowhere; write LoadModule socache_nowhere_module
 END
 printf '@McpOAuthSharedCache "redis:\t"\n' >"$tmp/row"
 bad 'a control character in the shared cache' 'names no provider, or has control characters; write none, shmcb, redis:host:port or memcache:host:port' <"$tmp/row"
@@ -1392,9 +1394,7 @@ McpOAuthSessionKey "file:%TMP%/session"
 McpOAuthSessionKey env:MCP_SESSION_SECRET
 McpOAuthKeyStore /nowhere/near/keys
 McpOAuthSharedCache none
-McpOAuthSharedCache shmcb
-McpOAuthSharedCache redis:127.0.0.1:6379
-McpOAuthSharedCache "memcache:127.0.0.1:11211,127.0.0.2:11211"
+McpOAuthSharedCache NONE
 END
 each "$everywhere
 $also_in_sections" right_at_top
@@ -1673,21 +1673,6 @@ cached() { # cached VALUE   one issuer that is asked, and the shared cache
     asks sso 'McpOAuthJwks none' | sed "s,auto,http://127.0.0.1:9/introspect,; s,https://sso.example.com,$ISSUER,"
     in_server ''
 }
-cached redis:127.0.0.1:6379 >"$tmp/row"
-case $static in
-    *mod_socache_redis.c*) ;;
-    *) not_started 'no start with a provider that is not loaded' '' \
-        'MCP0964: McpOAuthSharedCache redis: there is no such provider; write LoadModule socache_redis_module modules/mod_socache_redis.so' <"$tmp/row" ;;
-esac
-cached nowhere >"$tmp/row"
-not_started 'no start with a provider that nobody has' '' 'MCP0964: McpOAuthSharedCache nowhere: there is no such provider' <"$tmp/row"
-not_started 'no start with such a provider where nobody is asked, either' '' 'MCP0964: McpOAuthSharedCache nowhere: there is no such provider' <<END
-McpOAuthSharedCache nowhere
-<Location "/mcp">
-    McpOAuth On
-    McpOAuthIssuer http://127.0.0.1:9
-</Location>
-END
 cached none >"$tmp/row"
 started 'McpOAuthSharedCache none needs no provider' '' <"$tmp/row"
 sed 1d "$tmp/row" >"$tmp/unset"
@@ -1697,6 +1682,8 @@ case $static$(ls "$HTTPD_LIBEXECDIR") in
         started 'without a word about it, and with mod_socache_shmcb' socache_shmcb <"$tmp/unset"
         cached shmcb >"$tmp/row"
         started 'McpOAuthSharedCache shmcb' socache_shmcb <"$tmp/row"
+        cached nowhere >"$tmp/row"
+        not_started 'another provider has to be there, too' socache_shmcb 'McpOAuthSharedCache nowhere: there is no provider nowhere' <"$tmp/row"
         cached 'shmcb:%TMP%/cache(10)' >"$tmp/row"
         not_started 'no start with arguments that the provider refuses' socache_shmcb 'MCP0964: McpOAuthSharedCache shmcb: ' <"$tmp/row" ;;
 esac

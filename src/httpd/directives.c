@@ -396,56 +396,6 @@ static const char *set_max_depth(cmd_parms *cmd, void *v, const char *arg)
     return NULL;
 }
 
-static const char *set_dpop(cmd_parms *cmd, void *v, const char *arg)
-{
-    mcp_dir_t *dir = v;
-
-    PLACE(MCP_IN_DIR);
-    if (!strcasecmp(arg, "Off")) {
-        dir->dpop = MCP_DPOP_OFF;
-    }
-    else if (!strcasecmp(arg, "Optional")) {
-        dir->dpop = MCP_DPOP_OPTIONAL;
-    }
-    else if (!strcasecmp(arg, "Required")) {
-        dir->dpop = MCP_DPOP_REQUIRED;
-    }
-    else {
-        FAIL("%s '%s' is unknown; write Off, Optional or Required", NAME, arg);
-    }
-    return NULL;
-}
-
-/* They stand in a challenge, separated by spaces. */
-static const char *set_acrs(cmd_parms *cmd, void *v, int argc, char *const argv[])
-{
-    mcp_dir_t *dir = v;
-    const char *c;
-    int i;
-
-    PLACE(MCP_IN_DIR);
-    ARGS(1, "at least one acr value, such as urn:example:silver");
-    for (i = 0; i < argc; i++) {
-        for (c = argv[i]; *c; c++) {
-            if (*c <= ' ' || *c > '~' || *c == '"' || *c == '\\') {
-                FAIL("%s '%s' is not an acr value: no spaces, quotes, backslashes or bytes beyond ASCII; write one "
-                     "argument per value",
-                     NAME, argv[i]);
-            }
-        }
-    }
-    dir->acrs = mcp_setter_list(cmd, dir->acrs, argc, argv);
-    return NULL;
-}
-
-static const char *set_max_auth_age(cmd_parms *cmd, void *v, const char *arg)
-{
-    mcp_dir_t *dir = v;
-
-    PLACE(MCP_IN_DIR);
-    return mcp_setter_duration(cmd, arg, apr_time_from_sec(1), apr_time_from_sec(365 * 86400), &dir->max_auth_age);
-}
-
 static const char *set_acl(cmd_parms *cmd, void *v, const char *arg)
 {
     mcp_dir_t *dir = v;
@@ -559,11 +509,12 @@ const command_rec mcp_directives[] = {
                  "On or Off: does an event stream end when its token expires"),
     AP_INIT_FLAG("McpOAuthSessionBinding", set_flag, AT(session_binding), PLACES,
                  "On or Off: is a session of use only to the principal that opened it"),
-    AP_INIT_TAKE1("McpOAuthDPoP", set_dpop, NULL, PLACES, "Off, Optional or Required: sender-constrained tokens"),
+    AP_INIT_TAKE1("McpOAuthDPoP", mcp_set_dpop, NULL, PLACES, "Off, Optional or Required: sender-constrained tokens"),
     AP_INIT_FLAG("McpOAuthDPoPNonce", set_flag, AT(dpop_nonce), PLACES,
                  "On or Off: must DPoP proofs carry a nonce of this server"),
-    AP_INIT_TAKE_ARGV("McpOAuthRequireACR", set_acrs, NULL, PLACES, "accepted acr values"),
-    AP_INIT_TAKE1("McpOAuthMaxAuthAge", set_max_auth_age, NULL, PLACES, "how long ago the user may have authenticated"),
+    AP_INIT_TAKE_ARGV("McpOAuthRequireACR", mcp_set_acrs, NULL, PLACES, "accepted acr values"),
+    AP_INIT_TAKE1("McpOAuthMaxAuthAge", mcp_set_max_auth_age, NULL, PLACES,
+                  "how long ago the user may have authenticated"),
 
     AP_INIT_RAW_ARGS("<McpOAuthIssuer", mcp_set_issuer_section, NULL, RSRC_CONF,
                      "an issuer; directives about it inside"),

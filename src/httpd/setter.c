@@ -1,8 +1,5 @@
-/* Checks that all setters share, and the setters of <McpOAuthIssuer> and of the server. */
+/* Checks that all setters share, and the setters of <McpOAuthIssuer>, of the server, and of what a token is bound to. */
 #include "httpd/setter.h"
-
-#include "httpd/secret.h"
-#include "httpd/socache.h"
 
 #include <http_core.h>
 
@@ -11,6 +8,8 @@
 #include <openssl/err.h>
 #include <openssl/pem.h>
 
+#include "httpd/secret.h"
+#include "httpd/socache.h"
 #include "keys/endpoint.h"
 #include "net/url.h"
 #include "token/token.h"
@@ -116,6 +115,58 @@ const char *mcp_setter_duration(cmd_parms *cmd, const char *arg, apr_interval_ti
              apr_time_as_msec(least), apr_time_sec(most));
     }
     return NULL;
+}
+
+/* --- who sends the token, and how he logged in --------------------------------------------------------------------- */
+
+const char *mcp_set_dpop(cmd_parms *cmd, void *v, const char *arg)
+{
+    mcp_dir_t *dir = v;
+
+    PLACE(MCP_IN_DIR);
+    if (!strcasecmp(arg, "Off")) {
+        dir->dpop = MCP_DPOP_OFF;
+    }
+    else if (!strcasecmp(arg, "Optional")) {
+        dir->dpop = MCP_DPOP_OPTIONAL;
+    }
+    else if (!strcasecmp(arg, "Required")) {
+        dir->dpop = MCP_DPOP_REQUIRED;
+    }
+    else {
+        FAIL("%s '%s' is unknown; write Off, Optional or Required", NAME, arg);
+    }
+    return NULL;
+}
+
+/* They stand in a challenge, separated by spaces. */
+const char *mcp_set_acrs(cmd_parms *cmd, void *v, int argc, char *const argv[])
+{
+    mcp_dir_t *dir = v;
+    const char *c;
+    int i;
+
+    PLACE(MCP_IN_DIR);
+    ARGS(1, "at least one acr value, such as urn:example:silver");
+    for (i = 0; i < argc; i++) {
+        for (c = argv[i]; *c; c++) {
+            if (*c <= ' ' || *c > '~' || *c == '"' || *c == '\\') {
+                FAIL("%s '%s' is not an acr value: no spaces, quotes, backslashes or bytes beyond ASCII; write one "
+                     "argument per value",
+                     NAME, argv[i]);
+            }
+        }
+    }
+    dir->acrs = mcp_setter_list(cmd, dir->acrs, argc, argv);
+    return NULL;
+}
+
+const char *mcp_set_max_auth_age(cmd_parms *cmd, void *v, const char *arg)
+{
+    mcp_dir_t *dir = v;
+
+    PLACE(MCP_IN_DIR);
+    return mcp_setter_duration(cmd, arg, apr_time_from_sec(1), apr_time_from_sec(365 * 86400), &dir->max_auth_age);
 }
 
 /* --- <McpOAuthIssuer> ------------------------------------------------------------------------------------------- */

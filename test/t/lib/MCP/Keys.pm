@@ -82,6 +82,9 @@ sub make {
     my %client = map { $_ => run($mint, 'cert', "$dir/$_.pem", '--host', "$_.test") } qw(client_a client_b client_c);
     write_file("$dir/cert-$_.pem", $client{$_}) for sort keys %client;
     write_file("$dir/clients.pem", "$client{client_a}$client{client_b}");
+    # Of the client that asks about tokens: whatever needs encoding in a form, and a line end that is none of it.
+    write_file("$dir/client-secret", "p%40s s:+&\xc3\xa9\n");
+    chmod 0600, "$dir/client-secret";
     write_file("$dir/done", '');
 }
 
