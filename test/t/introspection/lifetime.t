@@ -49,6 +49,20 @@ active('answers', -token => $unknown);
     is asked($token), 1, 'INT-4 without a further call';
 }
 
+# --- another host asks about tokens of the same issuer each time
+{
+    my $token = active('basic');
+    is code(basic => $token), 200, 'INT-4 a host that remembers';
+    my $each = sub { http(introspection_other => GET => '/basic', token => $token)->{code} };
+    is_deeply [map { $each->() } 1, 2], [200, 200], 'INT-4 and one that does not';
+    is asked($token), 3, 'INT-4 the latter has asked each time';
+    $as->forget($token);
+    is $each->(), 401, 'INT-4 revoked: at once where nothing is remembered';
+    is code(basic => $token), 200, 'INT-4 and for the TTL where it is';
+    $as->active(aud => 'https://mcp.test/basic', -token => $token);
+    is $each->(), 200, 'INT-4 active again: at once as well';
+}
+
 # --- C01, C07: never beyond exp
 {
     my $exp = now() + 4;

@@ -58,6 +58,13 @@ inactive(get(said(answer(token_introspection => { %active, aud => 'https://x.tes
 inactive(get(said(answer(token_introspection => { %active, exp => now() - 3600 }))), 'token-expired', 'INT-3 signed: about an expired token');
 
 my $plain = json_text(\%active);
+{
+    my $token = said($plain, 'application/json');
+    my $r = http(introspection_other => GET => '/signed', token => $token);
+    is_status($r, 200, 'INT-6 where answers need no signature: accepted');
+    unavailable(get($token), 'INT-6 which another host that trusts signed ones alone does not take over');
+    good('after that, the next');
+}
 bad_text('plain JSON', $plain, 'application/json');
 bad_text('plain JSON under the name of a JWT', $plain);
 bad_text('a JWT under the name of JSON', answer(), 'application/json');
