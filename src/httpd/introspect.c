@@ -17,8 +17,10 @@
 APLOG_USE_MODULE(mcp_oauth);
 
 #define INACTIVE_MAX 4096 /* inactive tokens that are remembered: apart, so no flood drives out good ones */
-#define INACTIVE_LIFE apr_time_from_sec(10)   /* at most: a token may become active */
-#define PROBE apr_time_from_sec(2)            /* for metadata that is only to tell the method of authentication */
+#define INACTIVE_LIFE apr_time_from_sec(10) /* at most: a token may become active */
+#define RECENT_MAX 1024
+#define RECENT_LIFE apr_time_from_sec(2) /* until all who flew together have their verdicts in the cache of verdicts */
+#define PROBE apr_time_from_sec(2)       /* for metadata that is only to tell the method of authentication */
 #define RETRY_DISCOVERY apr_time_from_sec(60) /* after metadata that did not help */
 #define SLACK apr_time_from_sec(1)
 #define STOP_GRACE apr_time_from_sec(2)
@@ -36,6 +38,7 @@ typedef struct found_t {
 static struct {
     mcp_flights_t *flights;
     mcp_cache_t *inactive;
+    mcp_cache_t *recent;      /* recent_t: who comes right after a landing must not call again */
     apr_thread_mutex_t *lock; /* guards found */
     found_t *found;           /* by index of the issuer */
     apr_time_t stopping;      /* monotonic: when it was first seen that the process ends; atomic */
@@ -50,6 +53,13 @@ typedef struct outcome_t {
     apr_time_t until; /* wall clock */
     apr_size_t len;
 } outcome_t;
+
+/* An active answer of just now. The text follows. */
+typedef struct recent_t {
+    mcp_cache_entry_t entry;
+    apr_size_t len;
+    char text[];
+} recent_t;
 
 /* One request's question. */
 typedef struct question_t {
@@ -71,6 +81,9 @@ apr_status_t mcp_introspect_start(apr_pool_t *p)
     running.stopping = 0;
     if (rv == APR_SUCCESS) {
         rv = mcp_cache_create(&running.inactive, INACTIVE_MAX, INACTIVE_LIFE, p);
+    }
+    if (rv == APR_SUCCESS) {
+        rv = mcp_cache_create(&running.recent, RECENT_MAX, RECENT_LIFE, p);
     }
     running.found = apr_pcalloc(p, (mcp_issuers_count() + 1) * sizeof(found_t));
     return rv == APR_SUCCESS ? apr_thread_mutex_create(&running.lock, APR_THREAD_MUTEX_DEFAULT, p) : rv;
@@ -94,7 +107,7 @@ static int stopping(void *unused)
     return now - __atomic_load_n(&running.stopping, __ATOMIC_SEQ_CST) > STOP_GRACE;
 }
 
-/* --- inactive tokens ---------------------------------------------------------------------------------------------- */
+/* --- what was answered lately ------------------------------------------------------------------------------------- */
 
 static int inactive_known(const question_t *question)
 {
@@ -113,6 +126,38 @@ static void inactive_remember(const question_t *question, apr_time_t until)
         entry->until = until;
         entry->size = sizeof(*entry);
         mcp_cache_put(&entry, running.inactive, question->mine, entry, apr_time_now(), question->p);
+    }
+}
+
+static int recent_get(outcome_t *outcome, const char **ptext, const question_t *question)
+{
+    mcp_cache_entry_t *entry;
+    const recent_t *recent;
+
+    if (!question->issuer->introspection_ttl ||
+        mcp_cache_get(&entry, running.recent, question->mine, apr_time_now(), question->p) != MCP_OK) {
+        return 0;
+    }
+    recent = (const recent_t *)entry;
+    outcome->status = MCP_OK;
+    outcome->until = entry->until;
+    outcome->len = recent->len;
+    *ptext = recent->text;
+    return 1;
+}
+
+static void recent_remember(const question_t *question, const outcome_t *outcome, const char *text)
+{
+    recent_t *recent = malloc(sizeof(*recent) + outcome->len);
+    mcp_cache_entry_t *entry;
+
+    if (recent) {
+        memset(recent, 0, sizeof(*recent));
+        recent->entry.not_after = recent->entry.until = outcome->until;
+        recent->entry.size = sizeof(*recent) + outcome->len;
+        recent->len = outcome->len;
+        memcpy(recent->text, text, outcome->len);
+        mcp_cache_put(&entry, running.recent, question->mine, &recent->entry, apr_time_now(), question->p);
     }
 }
 
@@ -328,7 +373,7 @@ static void fly(outcome_t *outcome, const char **ptext, const question_t *questi
     memset(outcome, 0, sizeof(*outcome));
     outcome->status = MCP_INTROSPECTION_UNAVAILABLE;
     *ptext = NULL;
-    if (shared_get(outcome, ptext, question)) {
+    if (recent_get(outcome, ptext, question) || shared_get(outcome, ptext, question)) {
         return;
     }
     now = mcp_clock_monotonic();
@@ -356,6 +401,9 @@ static void pilot(mcp_flight_t *flight, const question_t *question)
     fly(&outcome, &text, question);
     if (outcome.status == MCP_TOKEN_INACTIVE && outcome.until > apr_time_now()) {
         inactive_remember(question, outcome.until);
+    }
+    else if (outcome.status == MCP_OK && outcome.is_new && outcome.until > apr_time_now()) {
+        recent_remember(question, &outcome, text);
     }
     cargo = apr_palloc(question->p, sizeof(outcome) + outcome.len);
     memcpy(cargo, &outcome, sizeof(outcome));
