@@ -53,10 +53,14 @@ static void *APR_THREAD_FUNC thread_main(apr_thread_t *thread, void *slot)
     apr_pool_t *p;
 
     /* Without a parent: the child's pool belongs to other threads. */
-    if (apr_pool_create_unmanaged_ex(&p, NULL, NULL) != APR_SUCCESS) {
+    apr_status_t rv = apr_pool_create_unmanaged_ex(&p, NULL, NULL);
+
+    apr_thread_mutex_lock(courier.lock);
+    if (rv != APR_SUCCESS) {
+        courier.threads--;
+        apr_thread_mutex_unlock(courier.lock);
         return NULL;
     }
-    apr_thread_mutex_lock(courier.lock);
     while (!courier.closed) {
         mcp_job_t *job;
 
@@ -77,32 +81,40 @@ static void *APR_THREAD_FUNC thread_main(apr_thread_t *thread, void *slot)
         apr_thread_cond_broadcast(courier.done);
         unref(job);
     }
-    courier.threads--;
-    apr_thread_cond_broadcast(courier.done);
-    apr_thread_mutex_unlock(courier.lock);
     apr_pool_destroy(p);
+    courier.threads--;
+    apr_thread_mutex_unlock(courier.lock);
     return NULL;
 }
 
-/* Before the memory goes that they work on. One that hangs cannot be told to stop; the process ends then. So it does when the
- * lock is not to be had: prefork may have interrupted its holder to end the process. */
-static apr_status_t courier_close(void *unused)
+/* prefork may have interrupted the holder of the lock to end the process; so nothing is waited for but time. */
+static void lock_or_exit(apr_time_t until)
 {
-    apr_time_t until = mcp_clock_monotonic() + CLOSE_WAIT;
-
     while (apr_thread_mutex_trylock(courier.lock) != APR_SUCCESS) {
         if (mcp_clock_monotonic() > until) {
             _exit(0);
         }
         apr_sleep(apr_time_from_msec(1));
     }
+}
+
+/* Before the memory goes that they work on. One that hangs cannot be told to stop; the process ends then. */
+static apr_status_t courier_close(void *unused)
+{
+    apr_time_t until = mcp_clock_monotonic() + CLOSE_WAIT;
+
+    lock_or_exit(until);
     courier.closed = 1;
-    apr_thread_cond_broadcast(courier.wanted);
-    while (courier.threads && mcp_clock_monotonic() < until) {
-        apr_thread_cond_timedwait(courier.done, courier.lock, apr_time_from_msec(50));
-    }
     if (courier.threads) {
-        _exit(0);
+        apr_thread_cond_broadcast(courier.wanted);
+    }
+    while (courier.threads) {
+        apr_thread_mutex_unlock(courier.lock);
+        if (mcp_clock_monotonic() > until) {
+            _exit(0);
+        }
+        apr_sleep(apr_time_from_msec(1));
+        lock_or_exit(until);
     }
     courier.pool = NULL;
     apr_thread_mutex_unlock(courier.lock);

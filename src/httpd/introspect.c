@@ -18,7 +18,7 @@ APLOG_USE_MODULE(mcp_oauth);
 
 #define INACTIVE_MAX 4096 /* inactive tokens that are remembered: apart, so no flood drives out good ones */
 #define INACTIVE_LIFE apr_time_from_sec(10) /* at most: a token may become active */
-#define RECENT_MAX 1024
+#define RECENT_MAX 128
 #define RECENT_LIFE apr_time_from_sec(2) /* until all who flew together have their verdicts in the cache of verdicts */
 #define PROBE apr_time_from_sec(2)       /* for metadata that is only to tell the method of authentication */
 #define RETRY_DISCOVERY apr_time_from_sec(60) /* after metadata that did not help */
@@ -261,6 +261,9 @@ static void breaker_note(const question_t *question, const mcp_introspection_t *
     mcp_breaker_t *breaker = issuer->breaker;
     apr_time_t now = mcp_clock_monotonic();
 
+    if (answer->status == MCP_INTROSPECTION_UNAVAILABLE && !answer->http && stopping(NULL)) {
+        return; /* it was us who ended the call */
+    }
     if (answer->status == MCP_INTROSPECTION_UNAVAILABLE && !is_down(answer, breaker, now)) {
         mcp_breaker_passed(breaker);
         ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, question->r,
@@ -373,6 +376,11 @@ static void fly(outcome_t *outcome, const char **ptext, const question_t *questi
     memset(outcome, 0, sizeof(*outcome));
     outcome->status = MCP_INTROSPECTION_UNAVAILABLE;
     *ptext = NULL;
+    /* Once more: somebody may have landed between the look and the boarding. */
+    if (inactive_known(question)) {
+        outcome->status = MCP_TOKEN_INACTIVE;
+        return;
+    }
     if (recent_get(outcome, ptext, question) || shared_get(outcome, ptext, question)) {
         return;
     }
@@ -402,7 +410,8 @@ static void pilot(mcp_flight_t *flight, const question_t *question)
     if (outcome.status == MCP_TOKEN_INACTIVE && outcome.until > apr_time_now()) {
         inactive_remember(question, outcome.until);
     }
-    else if (outcome.status == MCP_OK && outcome.is_new && outcome.until > apr_time_now()) {
+    else if (outcome.status == MCP_OK && outcome.is_new && outcome.len <= MCP_LIMIT_SHARED &&
+             outcome.until > apr_time_now()) {
         recent_remember(question, &outcome, text);
     }
     cargo = apr_palloc(question->p, sizeof(outcome) + outcome.len);

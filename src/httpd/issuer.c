@@ -138,9 +138,10 @@ static const char *introspector_make(mcp_issuer_t *issuer, int is_url, apr_pool_
     issuer->introspector = introspector;
     issuer->introspection_ttl = conf->introspection_ttl != MCP_UNSET ? conf->introspection_ttl : apr_time_from_sec(60);
     /* Answers that were not signed must not pass for signed ones, nor those of one who is trusted otherwise. */
-    how = apr_psprintf(p, "%s %s %x %s %d", issuer->endpoint.url ? issuer->endpoint.url : "auto",
+    how = apr_psprintf(p, "%s\n%s\n%x\n%s\n%s\n%s\n%d", issuer->endpoint.url ? issuer->endpoint.url : "auto",
                        introspector->is_signed ? "signed" : "plain", introspector->is_signed ? (unsigned)conf->algs : 0,
-                       introspector->is_signed && conf->jwks ? conf->jwks : "", introspector->allow_http);
+                       introspector->is_signed && conf->jwks ? conf->jwks : "", conf->ca_file ? conf->ca_file : "",
+                       conf->proxy ? conf->proxy : "", introspector->allow_http);
     if (!error && !mcp_seal_key(issuer->seal_key, introspector->secret, conf->name, how, introspector->client_id)) {
         error = "HKDF is not to be had from OpenSSL";
     }

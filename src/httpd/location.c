@@ -192,7 +192,9 @@ static const char *trusts_make(mcp_location_t *location, server_rec *s, int star
                 "other, as an opaque token does not say whose it is; write locations of their own",
                 location->opaque->issuer, trust->issuer);
         }
-        location->opaque = issuer->introspector ? trust : location->opaque;
+        if (issuer->introspector && !location->opaque) { /* named twice, the first one is found */
+            location->opaque = trust;
+        }
         APR_ARRAY_PUSH(trusts, const mcp_trust_t *) = trust;
         APR_ARRAY_PUSH(servers, const char *) = issuer->authorization_server;
     }

@@ -169,7 +169,12 @@ static void end(apr_time_t began, int failed, apr_status_t rv, server_rec *s)
     apr_time_t now = mcp_clock_monotonic();
 
     if (!failed && now - began < WAIT) {
-        mcp_breaker_succeeded(&cache.breaker, now);
+        if (APR_STATUS_IS_NOTFOUND(rv)) {
+            mcp_breaker_passed(&cache.breaker); /* which may as well mean that nobody is there */
+        }
+        else {
+            mcp_breaker_succeeded(&cache.breaker, now);
+        }
     }
     else if (mcp_breaker_failed(&cache.breaker, now, 0)) {
         ap_log_error(APLOG_MARK, APLOG_WARNING, rv, s,
@@ -193,7 +198,10 @@ static void errand_run(mcp_job_t *job, apr_pool_t *p)
 {
     errand_t *errand = (errand_t *)job;
 
-    if (errand->is_store) {
+    if (errand->is_store && errand->until - apr_time_now() < APR_USEC_PER_SEC) {
+        errand->rv = APR_SUCCESS; /* it has waited too long; some providers count in seconds, without a sign */
+    }
+    else if (errand->is_store) {
         errand->rv = cache.provider->store(cache.instance, errand->s, errand->id, MCP_SEAL_ID_BYTES, errand->until,
                                            errand->data, errand->len, p);
     }

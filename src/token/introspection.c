@@ -354,6 +354,7 @@ void mcp_introspection_call(mcp_introspection_t *answer, mcp_token_lack_t *lack,
     mcp_http_request_t request;
     mcp_token_lack_t unread;
     const char *reason = NULL;
+    apr_status_t rv;
 
     memset(answer, 0, sizeof(*answer));
     answer->status = MCP_INTROSPECTION_UNAVAILABLE;
@@ -363,7 +364,9 @@ void mcp_introspection_call(mcp_introspection_t *answer, mcp_token_lack_t *lack,
     request_make(&request, introspector, endpoint, token, len, p);
     request.cancelled = cancelled;
     request.baton = baton;
-    if (http->exchange(&response, &reason, &request, p) != APR_SUCCESS || !response) {
+    rv = http->exchange(&response, &reason, &request, p);
+    if (rv != APR_SUCCESS || !response) {
+        answer->http = APR_STATUS_IS_ENOSPC(rv) ? 200 : 0; /* too long an answer is one */
         give_up(answer, endpoint->url, reason ? reason : "failed", p);
         return;
     }

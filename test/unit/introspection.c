@@ -288,6 +288,7 @@ static void test_refused(const world_t *w)
         call.server.error = i ? "the reason" : NULL;
         OK(call_text(&call, ACTIVE) == MCP_INTROSPECTION_UNAVAILABLE && !call.answer.retry_after,
            "INT-5 R11 no answer: error %d", (int)i);
+        OK(call.answer.http == (errors[i] == APR_ENOSPC ? 200 : 0), "R11 and whether there was one: error %d", (int)i);
     }
     STR_IS(call.answer.reason, URL ": the reason", "the reason is handed on");
 }

@@ -61,6 +61,9 @@ active('answers', -token => $unknown);
     is code(basic => $token), 200, 'INT-4 and for the TTL where it is';
     $as->active(aud => 'https://mcp.test/basic', -token => $token);
     is $each->(), 200, 'INT-4 active again: at once as well';
+    my $jwt = token(iss => 'https://basic.intro.test', aud => 'https://mcp.test/basic');
+    $as->active(aud => 'https://mcp.test/basic', -token => $jwt);
+    is http(introspection_other => GET => '/basic', token => $jwt)->{code}, 200, 'T24 an issuer named twice is asked about JWTs';
 }
 
 # --- C01, C07: never beyond exp
