@@ -217,3 +217,10 @@ int mcp_json_is_variant(const char *key, const char *name)
     } while (c);
     return 1;
 }
+
+int mcp_json_is_text(const json_t *value, const char *text)
+{
+    apr_size_t len = strlen(text);
+
+    return json_is_string(value) && json_string_length(value) == len && !memcmp(json_string_value(value), text, len);
+}

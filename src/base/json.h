@@ -27,4 +27,7 @@ mcp_status_t mcp_json_parse_object(json_t **pobject, const char *data, apr_size_
  * Some decoders take such a key for the name. key is NUL-terminated UTF-8. */
 int mcp_json_is_variant(const char *key, const char *name);
 
+/* Is value (NULL: no) a string of exactly this text? Compared with its length, for a NUL ends no string. */
+int mcp_json_is_text(const json_t *value, const char *text);
+
 #endif

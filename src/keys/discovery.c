@@ -36,12 +36,6 @@ apr_array_header_t *mcp_discovery_urls(const char *issuer, apr_pool_t *p)
     return urls;
 }
 
-static int is_string(const json_t *value, const char *wanted)
-{
-    return json_is_string(value) && json_string_length(value) == strlen(wanted) &&
-           !memcmp(json_string_value(value), wanted, strlen(wanted));
-}
-
 const char *mcp_discovery_open(json_t **pmetadata, const char *text, apr_size_t len, const char *issuer)
 {
     json_t *metadata;
@@ -53,7 +47,7 @@ const char *mcp_discovery_open(json_t **pmetadata, const char *text, apr_size_t 
     if (mcp_json_parse_object(&metadata, text, len, MCP_LIMIT_DOC_DEPTH, NULL) != MCP_OK) {
         return "the metadata is not a JSON object";
     }
-    if (!is_string(json_object_get(metadata, "issuer"), issuer)) {
+    if (!mcp_json_is_text(json_object_get(metadata, "issuer"), issuer)) {
         json_decref(metadata);
         return "the issuer of the metadata is not the configured one";
     }

@@ -7,6 +7,7 @@
 #include <openssl/rsa.h>
 
 #include "base/base64url.h"
+#include "base/json.h"
 #include "base/limits.h"
 #include "keys/jwk.h"
 
@@ -14,12 +15,6 @@
 #define COORDINATE_MAX 66
 #define ED448_BYTES 57
 #define THUMBPRINT_BYTES 32 /* of SHA-256 */
-
-static int is_text(const json_t *value, const char *text)
-{
-    return json_is_string(value) && json_string_length(value) == strlen(text) &&
-           !memcmp(json_string_value(value), text, strlen(text));
-}
 
 /* Decodes a base64url member of at most size bytes, give or take the decoder's slack. Returns 0 if it is none. */
 static int bytes_get(unsigned char *out, apr_size_t size, apr_size_t *plen, const json_t *jwk, const char *name)
@@ -36,7 +31,7 @@ static int is_for_verifying(const json_t *jwk)
     apr_size_t i;
     int found = !ops;
 
-    if (use && !is_text(use, "sig")) {
+    if (use && !mcp_json_is_text(use, "sig")) {
         return 0;
     }
     json_array_foreach(ops, i, op)
@@ -44,7 +39,7 @@ static int is_for_verifying(const json_t *jwk)
         if (!json_is_string(op)) {
             return 0;
         }
-        found |= is_text(op, "verify");
+        found |= mcp_json_is_text(op, "verify");
     }
     return found;
 }
@@ -242,7 +237,7 @@ static const mcp_alg_info_t *curve_of(const json_t *jwk, mcp_key_type_t kty)
     for (i = 0; i < MCP_ALG_COUNT; i++) {
         const mcp_alg_info_t *alg = mcp_alg_info((mcp_alg_t)i);
 
-        if (alg->kty == kty && alg->curve && is_text(crv, alg->curve)) {
+        if (alg->kty == kty && alg->curve && mcp_json_is_text(crv, alg->curve)) {
             return alg;
         }
     }
@@ -256,17 +251,17 @@ static const char *key_parse(EVP_PKEY **ppkey, mcp_algs_t *palgs, const json_t *
     const mcp_alg_info_t *curve = NULL;
     mcp_key_type_t type;
 
-    if (is_text(kty, "RSA")) {
+    if (mcp_json_is_text(kty, "RSA")) {
         type = MCP_KEY_RSA;
     }
-    else if (is_text(kty, "EC")) {
+    else if (mcp_json_is_text(kty, "EC")) {
         type = MCP_KEY_EC;
     }
-    else if (is_text(kty, "OKP")) {
+    else if (mcp_json_is_text(kty, "OKP")) {
         type = MCP_KEY_OKP;
     }
     else {
-        return is_text(kty, "oct") ? "symmetric key" : "unknown kty";
+        return mcp_json_is_text(kty, "oct") ? "symmetric key" : "unknown kty";
     }
     if (type != MCP_KEY_RSA && !(curve = curve_of(jwk, type))) {
         return "unknown crv";
@@ -376,7 +371,10 @@ static const char *const *members_of(const json_t *jwk)
     static const char *const okp[] = { "crv", "kty", "x", NULL };
     const json_t *kty = json_object_get(jwk, "kty");
 
-    return is_text(kty, "RSA") ? rsa : is_text(kty, "EC") ? ec : is_text(kty, "OKP") ? okp : NULL;
+    return mcp_json_is_text(kty, "RSA")   ? rsa
+           : mcp_json_is_text(kty, "EC")  ? ec
+           : mcp_json_is_text(kty, "OKP") ? okp
+                                          : NULL;
 }
 
 int mcp_jwk_thumbprint(char thumbprint[MCP_THUMBPRINT_CHARS + 1], const json_t *jwk)

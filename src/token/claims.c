@@ -171,8 +171,8 @@ const char *mcp_claim_text(const json_t *claim, apr_pool_t *p)
                        NULL);
 }
 
-/* Microseconds of a NumericDate; 0 for what is none. A cast out of range would be undefined. */
-static int get_date(apr_time_t *date, const json_t *json)
+/* A cast out of range would be undefined. */
+int mcp_claims_date(apr_time_t *date, const json_t *json)
 {
     double seconds = json_number_value(json);
 
@@ -191,10 +191,10 @@ mcp_status_t mcp_claims_check_times(mcp_times_t *times, const json_t *claims, ap
     apr_time_t exp_date, nbf_date = 0, iat_date = 0;
 
     times->not_after = times->not_before = 0;
-    if ((nbf && !get_date(&nbf_date, nbf)) || (iat && !get_date(&iat_date, iat))) {
+    if ((nbf && !mcp_claims_date(&nbf_date, nbf)) || (iat && !mcp_claims_date(&iat_date, iat))) {
         return MCP_TOKEN_CLAIMS;
     }
-    if (!get_date(&exp_date, exp)) {
+    if (!mcp_claims_date(&exp_date, exp)) {
         return json_is_number(exp) && json_number_value(exp) < 0 ? MCP_TOKEN_EXPIRED : MCP_TOKEN_CLAIMS;
     }
     times->not_after = exp_date + skew;
@@ -314,7 +314,7 @@ apr_time_t mcp_claims_auth_time(const json_t *claims)
 {
     apr_time_t date;
 
-    return get_date(&date, json_object_get(claims, "auth_time")) ? date : 0;
+    return mcp_claims_date(&date, json_object_get(claims, "auth_time")) ? date : 0;
 }
 
 const char *mcp_claims_acr(const json_t *claims)

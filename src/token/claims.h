@@ -30,6 +30,10 @@ void mcp_claim_values(apr_array_header_t *out, const json_t *claim, apr_pool_t *
  * end, and commas inside joined values are percent-encoded, so the result is one safe header value. In p. */
 const char *mcp_claim_text(const json_t *claim, apr_pool_t *p);
 
+/* Microseconds of a NumericDate (RFC 7519 section 2): a JSON number, fractions allowed, not negative, not beyond
+ * MCP_LIMIT_TIME. 0 for anything else, also NULL. */
+int mcp_claims_date(apr_time_t *date, const json_t *json);
+
 typedef struct mcp_times_t {
     apr_time_t not_after;  /* exp plus skew: refuse from then on */
     apr_time_t not_before; /* nbf minus skew, 0 without nbf: refuse before */

@@ -11,6 +11,7 @@
 #include "base/limits.h"
 #include "keys/jwk.h"
 #include "net/url.h"
+#include "token/claims.h"
 #include "token/jws.h"
 
 #define SHA256_BYTES 32
@@ -71,19 +72,6 @@ static const char *text_get(const json_t *claims, const char *name)
     return len && len <= MCP_LIMIT_PROOF_CLAIM ? json_string_value(value) : NULL;
 }
 
-/* Microseconds of a NumericDate; 0 for what is none. A cast out of range would be undefined. */
-static int date_get(apr_time_t *date, const json_t *value)
-{
-    double seconds = json_number_value(value);
-
-    if (!json_is_number(value) || !(seconds >= 0 && seconds <= MCP_LIMIT_TIME)) {
-        return 0;
-    }
-    *date = json_is_integer(value) ? apr_time_from_sec(json_integer_value(value))
-                                   : (apr_time_t)(seconds * APR_USEC_PER_SEC);
-    return 1;
-}
-
 typedef struct claims_t {
     const char *jti, *htm, *htu, *nonce; /* only nonce may be NULL */
     const json_t *ath;                   /* a string, or NULL */
@@ -97,7 +85,7 @@ static mcp_status_t claims_read(claims_t *read, const json_t *claims)
     read->htu = text_get(claims, "htu");
     read->ath = json_object_get(claims, "ath");
     read->nonce = json_string_value(json_object_get(claims, "nonce"));
-    if (!read->jti || !read->htm || !read->htu || !date_get(&read->iat, json_object_get(claims, "iat"))) {
+    if (!read->jti || !read->htm || !read->htu || !mcp_claims_date(&read->iat, json_object_get(claims, "iat"))) {
         return MCP_DPOP_CLAIMS;
     }
     if ((read->ath && !json_is_string(read->ath)) || (json_object_get(claims, "nonce") && !read->nonce) ||

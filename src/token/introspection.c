@@ -97,14 +97,6 @@ static int is_media_type(const char *value, const char *type)
     return !*value || *value == ';';
 }
 
-/* Compared with its length, for a NUL ends no claim. */
-static int is_text(const json_t *value, const char *text)
-{
-    apr_size_t len = strlen(text);
-
-    return json_is_string(value) && json_string_length(value) == len && !memcmp(json_string_value(value), text, len);
-}
-
 /* exp may be missing here, and the checks of access tokens insist on it. Returns 1 when one was lent, which the caller
  * takes back. */
 static int exp_lend(json_t *claims, apr_time_t now)
@@ -119,19 +111,6 @@ static void exp_return(json_t *claims, int is_lent)
     }
 }
 
-static mcp_status_t signature_check(const mcp_jws_t *jws, mcp_keyset_t *set, mcp_token_lack_t *found)
-{
-    const mcp_jwk_t *keys[MCP_LIMIT_CANDIDATES];
-    mcp_status_t status = MCP_TOKEN_KEY_UNKNOWN;
-    int n = mcp_keyset_find(keys, MCP_LIMIT_CANDIDATES, set, jws->kid, jws->alg->alg);
-
-    for (int i = 0; i < n && status != MCP_OK; i++) {
-        status = mcp_jws_verify(jws, keys[i]);
-    }
-    found->kid = jws->kid && !mcp_keyset_has(set, jws->kid) ? jws->kid : NULL;
-    return status;
-}
-
 /* NULL, or the reason why no key vouches for it. */
 static const char *keys_check(mcp_token_lack_t *lack, const mcp_jws_t *jws, const mcp_trust_t *trust)
 {
@@ -140,7 +119,7 @@ static const char *keys_check(mcp_token_lack_t *lack, const mcp_jws_t *jws, cons
                                .trust = trust,
                                .generation = trust->keys ? mcp_keycache_generation(trust->keys) : 0 };
     mcp_keyset_t *set = trust->keys ? mcp_keycache_get(trust->keys) : NULL;
-    mcp_status_t status = set ? signature_check(jws, set, &found) : MCP_KEYS_UNAVAILABLE;
+    mcp_status_t status = set ? mcp_jws_verify_set(&found.kid, jws, set) : MCP_KEYS_UNAVAILABLE;
 
     mcp_keyset_release(set);
     if (status == MCP_OK) {
@@ -172,14 +151,13 @@ static const char *jws_check(mcp_token_lack_t *lack, const mcp_jws_t *jws, const
 /* Is it as fresh as an answer to a question of just now has to be? */
 static int is_fresh(json_t *payload, apr_interval_time_t skew, apr_time_t now)
 {
-    const json_t *iat = json_object_get(payload, "iat");
+    apr_time_t iat;
     int is_lent = exp_lend(payload, now);
     mcp_times_t times;
     mcp_status_t status = mcp_claims_check_times(&times, payload, skew, now);
 
     exp_return(payload, is_lent);
-    return status == MCP_OK && json_is_number(iat) &&
-           now - (apr_time_t)(json_number_value(iat) * APR_USEC_PER_SEC) <= SIGNED_AGE + skew;
+    return status == MCP_OK && mcp_claims_date(&iat, json_object_get(payload, "iat")) && now - iat <= SIGNED_AGE + skew;
 }
 
 /* This server is known as a client, and as the resource that it protects. */
@@ -196,7 +174,7 @@ static const char *payload_check(mcp_token_lack_t *lack, json_t *payload, const 
                                  const mcp_trust_t *trust, apr_time_t now, apr_pool_t *p)
 {
     lack->step = MCP_STEP_ISSUER;
-    if (!is_text(json_object_get(payload, "iss"), trust->issuer)) {
+    if (!mcp_json_is_text(json_object_get(payload, "iss"), trust->issuer)) {
         return "the signed answer is of another issuer";
     }
     lack->step = MCP_STEP_AUDIENCE;
@@ -281,9 +259,9 @@ static mcp_status_t verdict(const json_t *json)
 
 static apr_time_t exp_get(const json_t *json)
 {
-    double seconds = json_number_value(json_object_get(json, "exp")); /* 0 of what is no number */
+    apr_time_t exp;
 
-    return seconds > 0 && seconds <= MCP_LIMIT_TIME ? (apr_time_t)(seconds * APR_USEC_PER_SEC) : 0;
+    return mcp_claims_date(&exp, json_object_get(json, "exp")) ? exp : 0;
 }
 
 /* The object as text in p, NULL without memory. */

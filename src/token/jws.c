@@ -229,3 +229,17 @@ mcp_status_t mcp_jws_verify(const mcp_jws_t *jws, const mcp_jwk_t *key)
     ERR_clear_error();
     return MCP_TOKEN_SIGNATURE;
 }
+
+mcp_status_t mcp_jws_verify_set(const char **pkid, const mcp_jws_t *jws, const mcp_keyset_t *set)
+{
+    const mcp_jwk_t *found[MCP_LIMIT_CANDIDATES];
+    mcp_status_t status = MCP_TOKEN_KEY_UNKNOWN;
+    int i, n = mcp_keyset_find(found, MCP_LIMIT_CANDIDATES, set, jws->kid, jws->alg->alg);
+
+    for (i = 0; i < n && status != MCP_OK; i++) {
+        status = mcp_jws_verify(jws, found[i]);
+    }
+    /* A key of that name which is not for this alg is the issuer's word: a newer set would not say otherwise. */
+    *pkid = jws->kid && !mcp_keyset_has(set, jws->kid) ? jws->kid : NULL;
+    return status;
+}

@@ -8,6 +8,7 @@
 #include "base/status.h"
 #include "keys/alg.h"
 #include "keys/jwk.h"
+#include "keys/keyset.h"
 
 /* What a JWS is for decides which header members it may have. */
 typedef enum {
@@ -46,5 +47,10 @@ int mcp_jws_is(const char *token, apr_size_t len, apr_pool_t *p);
 /* Verifies the signature with a key that may verify its alg (RFC 7518 sections 3.3 to 3.5, RFC 8037 section 3.1): MCP_OK,
  * else MCP_TOKEN_SIGNATURE, also when OpenSSL fails. EC signatures are R || S of exactly twice the coordinate. */
 mcp_status_t mcp_jws_verify(const mcp_jws_t *jws, const mcp_jwk_t *key);
+
+/* The same with the keys of a set that may have signed it, at most MCP_LIMIT_CANDIDATES: MCP_OK, MCP_TOKEN_SIGNATURE, or
+ * MCP_TOKEN_KEY_UNKNOWN when there is none. *pkid is the kid that a newer set might have, NULL when a newer one would not
+ * help; it belongs to jws. */
+mcp_status_t mcp_jws_verify_set(const char **pkid, const mcp_jws_t *jws, const mcp_keyset_t *set);
 
 #endif

@@ -6,14 +6,6 @@
 #include "token/jws.h"
 #include "token/token.h"
 
-/* Is value a string of exactly this text? Compared with its length, for a NUL ends no claim. */
-static int is_text(const json_t *value, const char *text)
-{
-    apr_size_t len = strlen(text);
-
-    return json_is_string(value) && json_string_length(value) == len && !memcmp(json_string_value(value), text, len);
-}
-
 static const mcp_trust_t *trust_find(const apr_array_header_t *trusts, const json_t *iss)
 {
     int i;
@@ -21,7 +13,7 @@ static const mcp_trust_t *trust_find(const apr_array_header_t *trusts, const jso
     for (i = 0; i < trusts->nelts; i++) {
         const mcp_trust_t *trust = APR_ARRAY_IDX(trusts, i, const mcp_trust_t *);
 
-        if (is_text(iss, trust->issuer)) {
+        if (mcp_json_is_text(iss, trust->issuer)) {
             return trust;
         }
     }
@@ -42,20 +34,13 @@ static int type_of(const char *typ)
 
 static mcp_status_t signature_check(const mcp_jws_t *jws, mcp_keycache_t *keys, mcp_token_lack_t *lack)
 {
-    const mcp_jwk_t *found[MCP_LIMIT_CANDIDATES];
-    mcp_status_t status = MCP_TOKEN_KEY_UNKNOWN;
     mcp_keyset_t *set = mcp_keycache_get(keys);
-    int i, n;
+    mcp_status_t status;
 
     if (!set) {
         return MCP_KEYS_UNAVAILABLE;
     }
-    n = mcp_keyset_find(found, MCP_LIMIT_CANDIDATES, set, jws->kid, jws->alg->alg);
-    for (i = 0; i < n && status != MCP_OK; i++) {
-        status = mcp_jws_verify(jws, found[i]);
-    }
-    /* A key of that name which is not for this alg is the issuer's word: a newer set would not say otherwise. */
-    lack->kid = jws->kid && !mcp_keyset_has(set, jws->kid) ? jws->kid : NULL;
+    status = mcp_jws_verify_set(&lack->kid, jws, set);
     mcp_keyset_release(set);
     return status;
 }
