@@ -387,6 +387,24 @@ McpOAuthImplies a "b c" => is not one value
 McpOAuthImplies a * => is not one value
 McpOAuthImplies a "" => McpOAuthImplies needs a value
 McpOAuthImplies a "" b => McpOAuthImplies has an empty argument
+McpOAuthRateLimit => McpOAuthRateLimit needs N/DURATION, and operations if it is not for all
+McpOAuthRateLimit "" tools/list => McpOAuthRateLimit has an empty argument
+McpOAuthRateLimit tools/call => McpOAuthRateLimit 'tools/call' is not N/DURATION with N from 1 to 1000000; write one such as 60/1min
+McpOAuthRateLimit 60 => is not N/DURATION
+McpOAuthRateLimit /1min => is not N/DURATION
+McpOAuthRateLimit 0/1min => is not N/DURATION
+McpOAuthRateLimit -1/1min => is not N/DURATION
+McpOAuthRateLimit +1/1min => is not N/DURATION
+McpOAuthRateLimit 1.5/1min => is not N/DURATION
+McpOAuthRateLimit 1000001/1min => is not N/DURATION
+McpOAuthRateLimit 99999999999999999999/1min => is not N/DURATION
+McpOAuthRateLimit 60/ => McpOAuthRateLimit '' is not a duration
+McpOAuthRateLimit 60/minute => is not a duration
+McpOAuthRateLimit 60/999ms => is out of range; write 1000ms to 2678400s
+McpOAuthRateLimit 60/0 => is out of range
+McpOAuthRateLimit 60/2678401s => is out of range
+McpOAuthRateLimit 60/1min @everything => is no group; write one of @session @list @tools
+McpOAuthRateLimit 60/1min tool: => has nothing after ':'
 END
 printf '<Location "/mcp">\n    @McpOAuthRequireScope "a\tb"\n</Location>\n' >"$tmp/row"
 bad 'a control character in a scope' 'control characters' <"$tmp/row"
@@ -455,6 +473,8 @@ McpOAuthAllow "mcp:tools mcp:admin" tools/list tools/call:add tool:a* resource:f
 McpOAuthAllow * @session @list @tools @resources @prompts @tasks @completion
 McpOAuthAllow * GET DELETE response notifications/* tool:\* tool:a\\\\b tasks/*:1
 McpOAuthImplies files:admin files:write files:read
+McpOAuthRateLimit 1/1s
+McpOAuthRateLimit 1000000/31min * @tools tool:add "resources/read:file:///docs/*" GET response
 END
 good 'a method that no revision knows is a remark' 'MCP0951' "$tmp/case.conf:4: McpOAuthAllow" 'no MCP revision knows the method "tools/cal"' <<END
 <Location "/mcp">
@@ -1454,7 +1474,55 @@ END
 END
 done
 
+# --- lines for mod_authz_core: it names its own directive --------------------------------------------------------------
+require() { # require ARGUMENTS TEXT
+    bad "Require $1" "$2" <<END
+<Location "/mcp">
+    McpOAuth On
+    McpOAuthIssuer https://sso.example.com
+    @Require $1
+</Location>
+END
+}
+require 'mcp-scope' 'needs at least one scope'
+require 'mcp-scope "a b"' "'a b' is not a scope: no spaces, quotes, backslashes or bytes beyond ASCII; write one argument per scope"
+require 'mcp-scope a ""' "'' is not a scope"
+require 'mcp-claim' 'needs a claim path and at least one value'
+require 'mcp-claim department' 'needs a claim path and at least one value'
+require 'mcp-claim a..b x' "'a..b' is not a claim path"
+good 'Require mcp-scope and mcp-claim, with AuthType' <<END
+<Location "/mcp">
+    McpOAuth On
+    McpOAuthIssuer https://sso.example.com
+    AuthType mcp-oauth
+    <RequireAny>
+        Require mcp-scope mcp:use mcp:admin
+        <RequireAll>
+            Require mcp-claim realm_access.roles admin "two words"
+            Require not mcp-claim a\.b c
+        </RequireAll>
+    </RequireAny>
+</Location>
+END
+
 # --- what contradicts itself ---------------------------------------------------------------------------------------
+bad 'McpOAuthRateLimit with operations and McpOAuthInspect Off' 'McpOAuthRateLimit with operations needs the bodies' <<END
+<Location "/mcp">
+    @McpOAuth On
+    McpOAuthIssuer https://sso.example.com
+    McpOAuthInspect Off
+    McpOAuthRateLimit 60/1min tools/call
+</Location>
+END
+good 'McpOAuthRateLimit for everything and McpOAuthInspect Off' <<END
+<Location "/mcp">
+    McpOAuth On
+    McpOAuthIssuer https://sso.example.com
+    McpOAuthInspect Off
+    McpOAuthRateLimit 60/1min
+    McpOAuthRateLimit 600/1h *
+</Location>
+END
 inspect='McpOAuthACL needs the bodies that McpOAuthInspect Off leaves unread; write McpOAuthInspect On or McpOAuthACL Off'
 for acl in On Shadow; do
     bad "McpOAuthACL $acl with McpOAuthInspect Off" "$inspect" <<END

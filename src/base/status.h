@@ -66,6 +66,8 @@ enum { MCP_LOG_ERR = 3, MCP_LOG_WARNING = 4, MCP_LOG_NOTICE = 5, MCP_LOG_INFO = 
     X(CLIENT_FORBIDDEN, "client-forbidden", 403, "forbidden", 0, INFO, "MCP0403", "The request is not allowed") \
     X(ACL_SCOPE, "acl-scope-missing", 403, "insufficient_scope", 0, INFO, "MCP0404", "The access token lacks a scope") \
     X(ACL_DENIED, "acl-denied", 403, "forbidden", 0, INFO, "MCP0405", "The request is not allowed") \
+    X(REQUIRE_SCOPE, "require-scope", 403, "insufficient_scope", 0, INFO, "MCP0407", "The access token lacks a scope") \
+    X(REQUIRE_DENIED, "require-denied", 403, "forbidden", 0, INFO, "MCP0408", "The request is not allowed") \
     X(ORIGIN_FORBIDDEN, "origin-forbidden", 403, "forbidden", 0, INFO, "MCP0501", "The origin is not allowed") \
     X(VERB_FORBIDDEN, "verb-forbidden", 405, "method_not_allowed", 0, INFO, "MCP0502", \
       "The HTTP method is not allowed") \
@@ -80,6 +82,7 @@ enum { MCP_LOG_ERR = 3, MCP_LOG_WARNING = 4, MCP_LOG_NOTICE = 5, MCP_LOG_INFO = 
     X(BODY_UNREADABLE, "body-unreadable", 400, "invalid_request", -32600, INFO, "MCP0508", \
       "The body could not be read") \
     X(BODY_TIMEOUT, "body-timeout", 408, "request_timeout", 0, INFO, "MCP0509", "The body came too slowly") \
+    X(RATE_LIMITED, "rate-limited", 429, "too_many_requests", 0, INFO, "MCP0514", "Too many requests") \
     X(JSON_SYNTAX, "json-syntax", 400, "invalid_request", -32700, INFO, "MCP0601", "The body is not valid JSON") \
     X(JSON_TEXT, "json-text", 400, "invalid_request", -32700, INFO, "MCP0602", "The body is not valid JSON") \
     X(JSON_NUMBER, "json-number", 400, "invalid_request", -32700, INFO, "MCP0603", "The body is not valid JSON") \

@@ -8,6 +8,7 @@
 
 #include "httpd/answer.h"
 #include "httpd/await.h"
+#include "httpd/counters.h"
 #include "httpd/introspect.h"
 #include "httpd/proof.h"
 #include "token/cache.h"
@@ -91,14 +92,19 @@ static mcp_status_t grant_find(const mcp_grant_t **pgrant, request_rec *r, mcp_r
     unsigned char key[MCP_CACHE_KEY_BYTES];
     int cached = running.cache && location->stable && cache_key(key, location, token, len);
     mcp_cache_entry_t *entry;
+    mcp_cache_stats_t stats;
     mcp_token_t *verified;
     mcp_status_t status;
     mcp_grant_t *grant;
     apr_time_t until;
 
-    if (cached && (status = mcp_cache_get(&entry, running.cache, key, apr_time_now(), r->pool)) != MCP_INTERNAL) {
-        *pgrant = (const mcp_grant_t *)entry;
-        return status;
+    if (cached) {
+        status = mcp_cache_get(&entry, running.cache, key, apr_time_now(), r->pool);
+        mcp_counters_lookup(status != MCP_INTERNAL);
+        if (status != MCP_INTERNAL) {
+            *pgrant = (const mcp_grant_t *)entry;
+            return status;
+        }
     }
     status = token_judge(&verified, &until, r, request, token, len);
     if (status != MCP_OK) {
@@ -110,6 +116,8 @@ static mcp_status_t grant_find(const mcp_grant_t **pgrant, request_rec *r, mcp_r
     if (cached && (!until || until > apr_time_now())) {
         mcp_cache_put(&entry, running.cache, key, &grant->entry, apr_time_now(), r->pool);
         grant = (mcp_grant_t *)entry;
+        mcp_cache_stats(&stats, running.cache);
+        mcp_counters_cache(stats.entries, stats.bytes);
     }
     else {
         apr_pool_cleanup_register(r->pool, grant, grant_release, apr_pool_cleanup_null);
@@ -209,6 +217,8 @@ mcp_request_t *mcp_access_verdict(request_rec *r, const mcp_location_t *location
         mine->origin = request->origin;
         mine->scheme = request->scheme;
         mine->session_judged = request->session_judged;
+        mine->limited = request->limited;
+        mine->counted = request->counted;
         mine->status = !verb_known(r) ? MCP_VERB_FORBIDDEN : r->method_number == M_OPTIONS ? MCP_PREFLIGHT : MCP_OK;
     }
     else {

@@ -116,6 +116,7 @@ static int challenge_fill(mcp_challenge_t *challenge, request_rec *r, const mcp_
     case MCP_CLAIM_MISSING:
     case MCP_CLIENT_FORBIDDEN:
     case MCP_ACL_DENIED:
+    case MCP_REQUIRE_DENIED:
         return 1;
     case MCP_CREDENTIALS_EMPTY:
     case MCP_CREDENTIALS_DOUBLED:
@@ -123,6 +124,7 @@ static int challenge_fill(mcp_challenge_t *challenge, request_rec *r, const mcp_
         break;
     case MCP_SCOPE_MISSING:
     case MCP_ACL_SCOPE:
+    case MCP_REQUIRE_SCOPE:
         challenge->scope = needed_scope(request, r->pool);
         break;
     case MCP_AUTHENTICATION_WEAK:
@@ -200,7 +202,7 @@ static apr_table_t *headers_make(request_rec *r, const mcp_request_t *request, c
     if (!request->location->error) {
         challenges_add(r, request, info, headers);
     }
-    if (info->http == HTTP_SERVICE_UNAVAILABLE) {
+    if (info->http == HTTP_SERVICE_UNAVAILABLE || info->http == HTTP_TOO_MANY_REQUESTS) {
         apr_table_setn(headers, "Retry-After",
                        request->crowded       ? "1"
                        : request->retry_after ? apr_itoa(r->pool, request->retry_after)
@@ -250,13 +252,13 @@ static const char *body_make(request_rec *r, const mcp_request_t *request, mcp_s
     return oauth_body(r, request, info->error, info->text);
 }
 
-static void refusal_log(request_rec *r, const mcp_request_t *request, const mcp_status_info_t *info)
+void mcp_answer_log(request_rec *r, const mcp_request_t *request, int level, const char *id, const char *slug)
 {
     const mcp_grant_t *grant = request->grant;
 
 #define ITEM(value) ((value) ? (value) : "-") /* httpd escapes control bytes in the line */
-    ap_log_rerror(APLOG_MARK, info->log_level, 0, r,
-                  "%s: %s: %s %s request_id=%s iss=%s client=%s sub=%s method=%s object=%s%s%s", info->id, info->slug,
+    ap_log_rerror(APLOG_MARK, level, 0, r,
+                  "%s: %s: %s %s request_id=%s iss=%s client=%s sub=%s method=%s object=%s%s%s", id, slug,
                   ITEM(r->method), ITEM(r->uri), request->id, ITEM(grant ? grant->iss : NULL),
                   ITEM(grant ? grant->client : NULL), ITEM(grant ? grant->sub : NULL),
                   ITEM(mcp_request_method(request)), ITEM(mcp_request_object(request)),
@@ -283,7 +285,7 @@ int mcp_answer(request_rec *r, mcp_request_t *request)
 
     mcp_request_export_verdict(r, request);
     if (request->status != MCP_PREFLIGHT) {
-        refusal_log(r, request, info);
+        mcp_answer_log(r, request, info->log_level, info->id, info->slug);
         ap_custom_response(r, info->http, body_make(r, request, request->status));
     }
     request->headers = headers_make(r, request, info);
@@ -330,7 +332,7 @@ static void reading_refused(request_rec *r, mcp_request_t *request)
             request->answer = info->http;
             request->headers = headers_make(r, request, info);
             mcp_request_export_verdict(r, request);
-            refusal_log(r, request, info);
+            mcp_answer_log(r, request, info->log_level, info->id, info->slug);
         }
     }
 }

@@ -8,6 +8,9 @@
  * Returns the HTTP status for the hook to return; httpd then sends what was prepared, whatever ErrorDocument says. */
 int mcp_answer(request_rec *r, mcp_request_t *request);
 
+/* The one line about a request that was refused, or would have been: what it is, who sent it, what it wanted. */
+void mcp_answer_log(request_rec *r, const mcp_request_t *request, int level, const char *id, const char *slug);
+
 /* The JSON-RPC error that says status to the request that request->message is (without id when that is NULL), in p. */
 const char *mcp_answer_rpc(const mcp_request_t *request, mcp_status_t status, apr_pool_t *p);
 

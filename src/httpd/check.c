@@ -63,8 +63,12 @@ static mcp_dir_t *dir_of(ap_conf_vector_t *section)
     return ap_get_module_config(section, &mcp_oauth_module);
 }
 
-/* Does the section apply to the very path of another plain one? As httpd's own location walk decides it. */
-static int section_applies(const core_dir_config *section, const char *path)
+int mcp_section_is_pattern(const core_dir_config *section)
+{
+    return section->r || section->d_is_fnmatch;
+}
+
+int mcp_section_applies(const core_dir_config *section, const char *path)
 {
     apr_size_t len = strlen(section->d);
 
@@ -78,25 +82,52 @@ static int section_applies(const core_dir_config *section, const char *path)
            (!len || section->d[len - 1] == '/' || path[len] == '/' || path[len] == '\0');
 }
 
-/* What httpd merges for a request for the path of section i: the server's own, then each section that applies, in order. */
-static mcp_dir_t *effective_make(server_rec *s, const apr_array_header_t *sections, int i, apr_pool_t *p)
+static const apr_array_header_t *vectors_of(const server_rec *s)
 {
-    ap_conf_vector_t *const *vectors = (ap_conf_vector_t *const *)sections->elts;
-    const core_dir_config *here = ap_get_core_module_config(vectors[i]);
+    return ((const core_server_config *)ap_get_core_module_config(s->module_config))->sec_url;
+}
+
+/* What httpd merges for a request: the server's own, then each section that applies to path, in order; section number i does
+ * so whatever path is. path NULL: no other one. */
+static mcp_dir_t *sections_merge(server_rec *s, const char *path, int i, apr_pool_t *p)
+{
+    const apr_array_header_t *vectors = vectors_of(s);
     mcp_dir_t *effective = dir_of(s->lookup_defaults);
     int j;
 
-    for (j = 0; j < sections->nelts; j++) {
-        mcp_dir_t *dir = dir_of(vectors[j]);
-        const core_dir_config *core = ap_get_core_module_config(vectors[j]);
-        /* A pattern has no path of its own: it is judged over the server's settings alone. */
-        int applies = here->r || here->d_is_fnmatch ? j == i : j == i || section_applies(core, here->d);
+    for (j = 0; j < vectors->nelts; j++) {
+        ap_conf_vector_t *vector = APR_ARRAY_IDX(vectors, j, ap_conf_vector_t *);
+        mcp_dir_t *dir = dir_of(vector);
 
-        if (dir && applies) {
+        if (dir && (j == i || (path && mcp_section_applies(ap_get_core_module_config(vector), path)))) {
             effective = effective ? mcp_dir_merge(p, effective, dir) : dir;
         }
     }
     return effective;
+}
+
+const mcp_dir_t *mcp_sections_merge(server_rec *s, const char *path, apr_pool_t *p)
+{
+    return sections_merge(s, path, -1, p);
+}
+
+apr_array_header_t *mcp_sections_of(server_rec *s, apr_pool_t *p)
+{
+    const apr_array_header_t *vectors = vectors_of(s);
+    apr_array_header_t *sections = apr_array_make(p, 4, sizeof(mcp_section_t));
+    int i;
+
+    for (i = 0; i < vectors->nelts; i++) {
+        ap_conf_vector_t *vector = APR_ARRAY_IDX(vectors, i, ap_conf_vector_t *);
+        mcp_section_t section = { s, ap_get_core_module_config(vector), dir_of(vector), NULL };
+
+        if (section.dir) {
+            /* A pattern has no path of its own: it is judged over the server's settings alone. */
+            section.effective = sections_merge(s, mcp_section_is_pattern(section.core) ? NULL : section.core->d, i, p);
+            APR_ARRAY_PUSH(sections, mcp_section_t) = section;
+        }
+    }
+    return sections;
 }
 
 /* A contradiction of one section is an error; one that several sections make together is refused per request. */
@@ -111,20 +142,17 @@ static const char *contradiction_alone(const mcp_dir_t *dir, apr_pool_t *p)
     return mcp_location_contradiction(&alone, p);
 }
 
-static int section_check(server_rec *s, const apr_array_header_t *sections, int i, apr_pool_t *pconf)
+static int section_check(const mcp_section_t *section, apr_pool_t *pconf)
 {
-    mcp_dir_t *dir = dir_of(APR_ARRAY_IDX(sections, i, ap_conf_vector_t *)), *effective;
+    const mcp_dir_t *dir = section->dir, *effective = section->effective;
+    server_rec *s = section->server;
     mcp_location_t *location;
     const char *error;
 
-    if (!dir) {
-        return OK;
-    }
     if ((error = contradiction_alone(dir, pconf))) {
         report(s, APLOG_STARTUP | APLOG_EMERG, "MCP0950", dir->at, error);
         return !OK;
     }
-    effective = effective_make(s, sections, i, pconf);
     if (effective->enabled != 1) {
         return OK;
     }
@@ -151,14 +179,9 @@ static int section_check(server_rec *s, const apr_array_header_t *sections, int 
     return OK;
 }
 
-static const apr_array_header_t *sections_of(const server_rec *s)
-{
-    return ((const core_server_config *)ap_get_core_module_config(s->module_config))->sec_url;
-}
-
 static int says_mcp_oauth(const server_rec *s)
 {
-    const apr_array_header_t *sections = sections_of(s);
+    const apr_array_header_t *sections = vectors_of(s);
     int i, says = 0;
 
     for (i = 0; i < sections->nelts; i++) {
@@ -173,9 +196,9 @@ static int says_mcp_oauth(const server_rec *s)
  * there for its virtual hosts, which have them in front of their own. */
 static void server_remark(server_rec *s, const server_rec *main_server)
 {
-    const apr_array_header_t *sections = sections_of(s);
+    const apr_array_header_t *sections = vectors_of(s);
     const server_rec *other;
-    int i = s == main_server ? 0 : sections_of(main_server)->nelts, says = says_mcp_oauth(s);
+    int i = s == main_server ? 0 : vectors_of(main_server)->nelts, says = says_mcp_oauth(s);
 
     for (other = s->next; s == main_server && other; other = other->next) {
         says |= says_mcp_oauth(other);
@@ -215,14 +238,14 @@ int mcp_check_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, ser
     mcp_issuers_reset(pconf);
     mcp_documents_reset(pconf);
     for (s = main_server; s; s = s->next) {
-        const apr_array_header_t *sections = sections_of(s);
+        const apr_array_header_t *sections = mcp_sections_of(s, pconf);
 
         if (issuers_check(s, ptemp) != OK) {
             result = !OK;
             continue;
         }
         for (i = 0; i < sections->nelts; i++) {
-            if (section_check(s, sections, i, pconf) != OK) {
+            if (section_check(&APR_ARRAY_IDX(sections, i, mcp_section_t), pconf) != OK) {
                 result = !OK;
             }
         }

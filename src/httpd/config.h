@@ -12,6 +12,7 @@
 #include "keys/alg.h"
 #include "keys/refresh.h"
 #include "token/claims.h"
+#include "token/limiter.h"
 
 extern module AP_MODULE_DECLARE_DATA mcp_oauth_module;
 
@@ -60,7 +61,14 @@ typedef struct mcp_issuer_conf_t {
 typedef struct mcp_allow_t {
     const char *values;             /* as written: names separated by spaces, or "*" */
     apr_array_header_t *operations; /* const char * */
+    const ap_directive_t *at;
 } mcp_allow_t;
+
+typedef struct mcp_rate_limit_t {
+    const char *text; /* N/DURATION, as written */
+    mcp_rate_t rate;
+    apr_array_header_t *operations; /* const char *, at least one */
+} mcp_rate_limit_t;
 
 typedef struct mcp_implies_t {
     const char *value, *implied;
@@ -103,7 +111,8 @@ typedef struct mcp_implies_t {
     X(metadata)        /* mcp_member_t */ \
     X(forwards)        /* mcp_forward_t */ \
     X(allows)          /* mcp_allow_t */ \
-    X(implies)         /* mcp_implies_t */
+    X(implies)         /* mcp_implies_t */ \
+    X(rate_limits)     /* mcp_rate_limit_t */
 
 typedef struct mcp_member_t {
     const char *name;

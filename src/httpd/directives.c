@@ -9,8 +9,8 @@
 #include "base/json.h"
 #include "base/limits.h"
 #include "httpd/check.h"
+#include "httpd/compat.h"
 #include "net/url.h"
-#include "policy/acl.h"
 #include "policy/metadata.h"
 #include "policy/policy.h"
 
@@ -50,9 +50,7 @@ static const char *location_check(cmd_parms *cmd)
     char *normal = apr_pstrdup(cmd->pool, cmd->path);
     apr_size_t len = strlen(cmd->path);
 
-    if (*cmd->path != '/' || strpbrk(cmd->path, "?%#") ||
-        !ap_normalize_path(normal, AP_NORMALIZE_MERGE_SLASHES | AP_NORMALIZE_NOT_ABOVE_ROOT) ||
-        strcmp(normal, cmd->path)) {
+    if (*cmd->path != '/' || strpbrk(cmd->path, "?%#") || !mcp_path_normalize(normal) || strcmp(normal, cmd->path)) {
         FAIL("%s: <Location \"%s\"> never matches: httpd decodes and normalizes paths first; write one like \"/mcp\"",
              NAME, cmd->path);
     }
@@ -238,7 +236,7 @@ static const char *set_metadata_path(cmd_parms *cmd, void *v, const char *arg)
 
     PLACE(MCP_IN_DIR);
     if (*arg != '/' || !arg[1] || arg[strlen(arg) - 1] == '/' || strpbrk(arg, "?#%\\\" ") || !mcp_setter_clean(arg) ||
-        !ap_normalize_path(normal, AP_NORMALIZE_MERGE_SLASHES) || strcmp(normal, arg)) {
+        !mcp_path_normalize(normal) || strcmp(normal, arg)) {
         FAIL("%s '%s' is not a plain absolute path; write one such as /.well-known/oauth-protected-resource", NAME,
              arg);
     }
@@ -396,79 +394,6 @@ static const char *set_max_depth(cmd_parms *cmd, void *v, const char *arg)
     return NULL;
 }
 
-static const char *set_acl(cmd_parms *cmd, void *v, const char *arg)
-{
-    mcp_dir_t *dir = v;
-
-    PLACE(MCP_IN_DIR);
-    if (!strcasecmp(arg, "On")) {
-        dir->acl = MCP_ACL_ON;
-    }
-    else if (!strcasecmp(arg, "Off")) {
-        dir->acl = MCP_ACL_OFF;
-    }
-    else if (!strcasecmp(arg, "Shadow")) {
-        dir->acl = MCP_ACL_SHADOW;
-    }
-    else {
-        FAIL("%s '%s' is unknown; write On, Off or Shadow", NAME, arg);
-    }
-    return NULL;
-}
-
-static const char *set_allow(cmd_parms *cmd, void *v, int argc, char *const argv[])
-{
-    mcp_dir_t *dir = v;
-    const char *warning, *error;
-    mcp_allow_t *allow;
-    int i;
-
-    PLACE(MCP_IN_DIR);
-    ARGS(2, "the values that are needed, or *, and at least one operation: McpOAuthAllow \"mcp:tools\" tools/list");
-    if (!*(argv[0] + strspn(argv[0], " "))) {
-        FAIL("%s names no value; write the values that are needed, or * for any valid token", NAME);
-    }
-    for (i = 1; i < argc; i++) {
-        if ((error = mcp_acl_check_operation(&warning, argv[i], cmd->pool))) {
-            FAIL("%s: %s", NAME, error);
-        }
-        if (warning) {
-            mcp_remark(cmd->server, "MCP0951", cmd->directive, warning);
-        }
-    }
-    if (!dir->allows) {
-        dir->allows = apr_array_make(cmd->pool, 8, sizeof(mcp_allow_t));
-    }
-    allow = apr_array_push(dir->allows);
-    allow->values = argv[0];
-    allow->operations = mcp_setter_list(cmd, NULL, argc - 1, argv + 1);
-    return NULL;
-}
-
-static const char *set_implies(cmd_parms *cmd, void *v, int argc, char *const argv[])
-{
-    mcp_dir_t *dir = v;
-    mcp_implies_t *implies;
-    int i;
-
-    PLACE(MCP_IN_DIR);
-    ARGS(2, "a value and at least one that it implies");
-    for (i = 0; i < argc; i++) {
-        if (strchr(argv[i], ' ') || !strcmp(argv[i], "*")) {
-            FAIL("%s '%s' is not one value; write one value per argument", NAME, argv[i]);
-        }
-    }
-    if (!dir->implies) {
-        dir->implies = apr_array_make(cmd->pool, 4, sizeof(mcp_implies_t));
-    }
-    for (i = 1; i < argc; i++) {
-        implies = apr_array_push(dir->implies);
-        implies->value = argv[0];
-        implies->implied = argv[i];
-    }
-    return NULL;
-}
-
 #define PLACES (RSRC_CONF | ACCESS_CONF) /* never .htaccess: what protects is read at start and checked as a whole */
 #define AT(member) ((void *)APR_OFFSETOF(mcp_dir_t, member))
 #define OF(member) ((void *)APR_OFFSETOF(mcp_issuer_conf_t, member))
@@ -498,11 +423,13 @@ const command_rec mcp_directives[] = {
     AP_INIT_TAKE1("McpOAuthMaxDepth", set_max_depth, NULL, PLACES, "deepest nesting of a request body"),
     AP_INIT_FLAG("McpOAuthBatch", set_flag, AT(batch), PLACES,
                  "On or Off: may requests of revision 2025-03-26 be batches"),
-    AP_INIT_TAKE1("McpOAuthACL", set_acl, NULL, PLACES, "On, Off or Shadow"),
+    AP_INIT_TAKE1("McpOAuthACL", mcp_set_acl, NULL, PLACES, "On, Off or Shadow"),
     AP_INIT_TAKE_ARGV("McpOAuthScopeClaim", set_claim_paths, AT(scope_paths), PLACES, "claim paths of the scopes"),
     AP_INIT_TAKE_ARGV("McpOAuthACLClaim", set_claim_paths, AT(acl_paths), PLACES, "claim paths of the values in rules"),
-    AP_INIT_TAKE_ARGV("McpOAuthAllow", set_allow, NULL, PLACES, "needed values, or *, and the operations they allow"),
-    AP_INIT_TAKE_ARGV("McpOAuthImplies", set_implies, NULL, PLACES, "a value and those it implies"),
+    AP_INIT_TAKE_ARGV("McpOAuthAllow", mcp_set_allow, NULL, PLACES,
+                      "needed values, or *, and the operations they allow"),
+    AP_INIT_TAKE_ARGV("McpOAuthImplies", mcp_set_implies, NULL, PLACES, "a value and those it implies"),
+    AP_INIT_TAKE_ARGV("McpOAuthRateLimit", mcp_set_rate_limit, NULL, PLACES, "Limits how often one user may call"),
     AP_INIT_FLAG("McpOAuthFilterLists", set_flag, AT(filter_lists), PLACES,
                  "On or Off: are lists shown without what the rules would refuse"),
     AP_INIT_FLAG("McpOAuthStreamExpiry", set_flag, AT(stream_expiry), PLACES,

@@ -10,7 +10,9 @@
 #include "httpd/access.h"
 #include "httpd/answer.h"
 #include "httpd/body.h"
+#include "httpd/counters.h"
 #include "httpd/forward.h"
+#include "httpd/limit.h"
 #include "httpd/listing.h"
 #include "httpd/session.h"
 #include "rpc/mirror.h"
@@ -52,14 +54,20 @@ static mcp_status_t rules_check(request_rec *r, mcp_request_t *request, const mc
     }
     if (status != MCP_OK && location->acl_mode == MCP_ACL_SHADOW) {
         request->shadow = 1;
-        ap_log_rerror(APLOG_MARK, APLOG_NOTICE, 0, r,
-                      "MCP0406: shadow-deny: %s request_id=%s client=%s method=%s object=%s",
-                      mcp_status_info(status)->slug, request->id, request->grant->client ? request->grant->client : "-",
-                      mcp_request_method(request) ? mcp_request_method(request) : r->method,
-                      mcp_request_object(request) ? mcp_request_object(request) : "-");
+        mcp_answer_log(r, request, APLOG_NOTICE, "MCP0406: shadow-deny", mcp_status_info(status)->slug);
+        mcp_counters_shadow(r, request);
         return MCP_OK;
     }
     return status;
+}
+
+/* What the rules allow, as often as this user may. */
+static mcp_status_t operations_judge(request_rec *r, mcp_request_t *request, const mcp_operation_t *operations,
+                                     int count)
+{
+    mcp_status_t status = rules_check(r, request, operations, count);
+
+    return status == MCP_OK ? mcp_limit_check(request, operations, count, r->pool) : status;
 }
 
 static mcp_status_t message_judge(request_rec *r, mcp_request_t *request, int *sent, apr_pool_t *p)
@@ -89,7 +97,7 @@ static mcp_status_t message_judge(request_rec *r, mcp_request_t *request, int *s
         (status = mcp_session_admit(r, request)) != MCP_OK) {
         return status;
     }
-    return rules_check(r, request, (const mcp_operation_t *)message->operations->elts, message->operations->nelts);
+    return operations_judge(r, request, (const mcp_operation_t *)message->operations->elts, message->operations->nelts);
 }
 
 /* GET, HEAD and DELETE carry no body: nobody would judge it. */
@@ -109,7 +117,7 @@ static mcp_status_t verb_judge(request_rec *r, mcp_request_t *request, int *sent
     if ((status = mcp_session_admit(r, request)) != MCP_OK) {
         return status;
     }
-    return rules_check(r, request, &operation, 1);
+    return operations_judge(r, request, &operation, 1);
 }
 
 /* A sub-request shares its body with the main one: only a GET can be judged. */
@@ -167,7 +175,10 @@ int mcp_gate_handler(request_rec *r)
         r->headers_in = apr_table_copy(r->pool, r->headers_in); /* a sub-request shares them with the main one */
     }
     if (!location->inspect) {
-        if ((request->status = mcp_session_admit(r, request)) != MCP_OK) {
+        static const mcp_operation_t any = { MCP_OPERATION_GET, NULL, MCP_OBJECT_NONE, NULL, NULL };
+
+        if ((request->status = mcp_session_admit(r, request)) != MCP_OK ||
+            (request->status = mcp_limit_check(request, &any, 1, r->pool)) != MCP_OK) {
             return mcp_answer(r, request);
         }
         mcp_request_export_verdict(r, request);

@@ -4,18 +4,22 @@
 #include <http_log.h>
 #include <http_protocol.h>
 #include <http_request.h>
+#include <mod_status.h>
 
 #include <unistd.h>
 
 #include "base/json.h"
 #include "httpd/access.h"
 #include "httpd/answer.h"
+#include "httpd/authz.h"
 #include "httpd/await.h"
 #include "httpd/check.h"
+#include "httpd/counters.h"
 #include "httpd/courier.h"
 #include "httpd/gate.h"
 #include "httpd/introspect.h"
 #include "httpd/issuer.h"
+#include "httpd/limit.h"
 #include "httpd/listing.h"
 #include "httpd/metadata.h"
 #include "httpd/proof.h"
@@ -23,6 +27,7 @@
 #include "httpd/session.h"
 #include "httpd/share.h"
 #include "httpd/socache.h"
+#include "httpd/status.h"
 #include "httpd/store.h"
 #include "httpd/stream.h"
 
@@ -33,6 +38,8 @@ static int pre_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp)
     mcp_config_reset();
     mcp_remarks_reset(pconf);
     mcp_issuers_reset(pconf);
+    mcp_limit_reset();
+    mcp_authz_reset(pconf);
     return mcp_share_pre_config(pconf) == OK && mcp_socache_pre_config(pconf) == OK ? OK : !OK;
 }
 
@@ -43,6 +50,7 @@ static int post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, s
     }
     mcp_remarks_log();
     if (mcp_share_post_config(pconf, s) != OK || mcp_session_post_config(s) != OK || mcp_proof_post_config(s) != OK ||
+        mcp_counters_post_config(pconf, s) != OK || mcp_limit_post_config(s) != OK ||
         mcp_socache_post_config(pconf, ptemp, s) != OK) {
         return !OK;
     }
@@ -76,6 +84,8 @@ static void child_init(apr_pool_t *p, server_rec *s)
         exit(APEXIT_CHILDFATAL);
     }
     mcp_request_start();
+    mcp_counters_start();
+    mcp_authz_start();
     mcp_await_start();
     mcp_locations_start(p);
     mcp_config_run(p);
@@ -92,6 +102,7 @@ void mcp_hooks_register(apr_pool_t *p)
     mcp_gate_register();
     mcp_listing_register();
     mcp_stream_register();
+    mcp_authz_register(p);
     ap_hook_pre_config(pre_config, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_check_config(mcp_check_config, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_post_config(post_config, NULL, watchdog, APR_HOOK_MIDDLE);
@@ -103,4 +114,6 @@ void mcp_hooks_register(apr_pool_t *p)
     ap_hook_insert_error_filter(mcp_answer_insert, NULL, headers, APR_HOOK_FIRST);
     ap_hook_insert_error_filter(mcp_gate_insert_error, NULL, headers, APR_HOOK_FIRST);
     ap_hook_handler(mcp_gate_handler, NULL, proxy, APR_HOOK_REALLY_FIRST);
+    ap_hook_handler(mcp_status_handler, NULL, NULL, APR_HOOK_MIDDLE);
+    APR_OPTIONAL_HOOK(ap, status_hook, mcp_status_section, NULL, NULL, APR_HOOK_MIDDLE);
 }

@@ -299,8 +299,11 @@ static void call(mcp_introspection_t *answer, const question_t *question)
     answer->status = MCP_INTROSPECTION_UNAVAILABLE;
     answer->reason = endpoint_find(&endpoint, question);
     if (!answer->reason) {
+        apr_time_t began = mcp_clock_monotonic();
+
         mcp_introspection_call(answer, &lack, issuer->introspector, &endpoint, question->trust, question->token,
                                question->len, mcp_http_curl(), stopping, NULL, apr_time_now(), question->p);
+        mcp_calls_ended(issuer->calls, mcp_clock_monotonic() - began, answer->status != MCP_INTROSPECTION_UNAVAILABLE);
     }
     if (lack.kid && issuer->slot) { /* of a signed answer: its key is fetched for the next one */
         mcp_demand_ask(&issuer->slot->demand, lack.kid, mcp_clock_monotonic(), &ignored);
@@ -379,9 +382,11 @@ static void fly(outcome_t *outcome, const char **ptext, const question_t *questi
     /* Once more: somebody may have landed between the look and the boarding. */
     if (inactive_known(question)) {
         outcome->status = MCP_TOKEN_INACTIVE;
+        mcp_calls_cached(issuer->calls);
         return;
     }
     if (recent_get(outcome, ptext, question) || shared_get(outcome, ptext, question)) {
+        mcp_calls_cached(issuer->calls);
         return;
     }
     now = mcp_clock_monotonic();
@@ -486,6 +491,7 @@ mcp_status_t mcp_introspect(mcp_token_t **ptoken, apr_time_t *puntil, request_re
     apr_pool_create(&question.p, r->pool);
     if (inactive_known(&question)) {
         status = MCP_TOKEN_INACTIVE;
+        mcp_calls_cached(issuer->calls);
     }
     else if ((flight = mcp_flight_board(running.flights, question.mine, &is_pilot))) {
         if (is_pilot) {

@@ -9,6 +9,7 @@
 #include "httpd/config.h"
 #include "httpd/share.h"
 
+#include "base/meter.h"
 #include "net/breaker.h"
 #include "keys/keycache.h"
 #include "keys/keysource.h"
@@ -35,6 +36,7 @@ typedef struct mcp_issuer_t {
     apr_interval_time_t introspection_ttl;
     unsigned char seal_key[MCP_SEAL_KEY_BYTES];
     mcp_breaker_t *breaker; /* of the introspection endpoint, shared by all processes */
+    mcp_calls_t *calls;     /* to it, the same */
     /* in a child */
     mcp_keycache_t *keys; /* shared with requests */
     apr_uint32_t serial;  /* of slot->keys, as far as keys follows it; atomic */

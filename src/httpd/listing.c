@@ -159,6 +159,7 @@ static apr_status_t refuse(listing_t *listing, ap_filter_t *f)
 
     listing->broken = 1;
     request->status = MCP_LIST_UNREADABLE;
+    request->counted = 0; /* it was let pass, and now this */
     request->message = &listing->asked;
     mcp_answer(r, request);
     request->message = NULL;

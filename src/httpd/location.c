@@ -5,6 +5,8 @@
 #include <apr_strings.h>
 #include <apr_thread_mutex.h>
 
+#include "httpd/authz.h"
+#include "httpd/counters.h"
 #include "httpd/issuer.h"
 #include "policy/metadata.h"
 
@@ -234,7 +236,7 @@ static void rights_make(mcp_location_t *location, apr_pool_t *p)
 {
     const mcp_dir_t *conf = location->conf;
     mcp_policy_t *policy = &location->policy;
-    int i;
+    int i, j;
 
     policy->parties = conf->parties;
     policy->required_scopes = conf->required_scopes;
@@ -251,6 +253,14 @@ static void rights_make(mcp_location_t *location, apr_pool_t *p)
     for (i = 0; conf->required_scopes && i < conf->required_scopes->nelts; i++) {
         mcp_scopes_intern(policy->scopes, APR_ARRAY_IDX(conf->required_scopes, i, const char *));
     }
+    policy->conditions = mcp_authz_conditions();
+    for (i = 0; policy->conditions && i < policy->conditions->nelts; i++) {
+        const mcp_condition_t *condition = &APR_ARRAY_IDX(policy->conditions, i, mcp_condition_t);
+
+        for (j = 0; condition->scopes && j < condition->scopes->nelts; j++) {
+            mcp_scopes_intern(policy->scopes, APR_ARRAY_IDX(condition->scopes, j, const char *));
+        }
+    }
     for (i = 0; conf->implies && i < conf->implies->nelts; i++) {
         const mcp_implies_t *line = &APR_ARRAY_IDX(conf->implies, i, mcp_implies_t);
 
@@ -266,6 +276,39 @@ static void rights_make(mcp_location_t *location, apr_pool_t *p)
         }
     }
     mcp_scopes_close(policy->scopes, p);
+}
+
+/* Who has nothing may do what an operation names when it is allowed to anybody: so rules tell what a limit is about. */
+static void limits_make(mcp_location_t *location, apr_pool_t *p)
+{
+    const apr_array_header_t *lines = location->conf->rate_limits;
+    mcp_scopes_t *scopes = mcp_scopes_create(p);
+    apr_array_header_t *limits, *operation;
+    int i, j;
+
+    if (!lines) {
+        return;
+    }
+    limits = apr_array_make(p, 4, sizeof(mcp_limit_t));
+    for (i = 0; i < lines->nelts; i++) {
+        const mcp_rate_limit_t *line = &APR_ARRAY_IDX(lines, i, mcp_rate_limit_t);
+
+        for (j = 0; j < line->operations->nelts; j++) {
+            mcp_limit_t *limit = apr_array_push(limits);
+            mcp_acl_t *acl = mcp_acl_create(scopes, p);
+
+            limit->rate = line->rate;
+            limit->text = line->text;
+            limit->operation = APR_ARRAY_IDX(line->operations, j, const char *);
+            operation = apr_array_make(p, 1, sizeof(const char *));
+            APR_ARRAY_PUSH(operation, const char *) = limit->operation;
+            mcp_acl_allow(acl, "*", operation);
+            limit->acl = acl;
+        }
+    }
+    mcp_scopes_close(scopes, p);
+    mcp_scopes_collect(&location->nobody, scopes, apr_array_make(p, 1, sizeof(const char *)), p);
+    location->limits = limits;
 }
 
 /* --- what clients are told -------------------------------------------------------------------------------------- */
@@ -327,6 +370,23 @@ static void advice_make(mcp_location_t *location, apr_pool_t *p)
 
 /* --- the whole -------------------------------------------------------------------------------------------------- */
 
+/* Is a limit about something else than every request? */
+static int has_operations(const apr_array_header_t *limits)
+{
+    int i, j;
+
+    for (i = 0; limits && i < limits->nelts; i++) {
+        const apr_array_header_t *operations = APR_ARRAY_IDX(limits, i, mcp_rate_limit_t).operations;
+
+        for (j = 0; j < operations->nelts; j++) {
+            if (strcmp(APR_ARRAY_IDX(operations, j, const char *), "*")) {
+                return 1;
+            }
+        }
+    }
+    return 0;
+}
+
 const char *mcp_location_contradiction(const mcp_location_t *location, apr_pool_t *p)
 {
     const apr_array_header_t *forwards = location->policy.forwards;
@@ -335,6 +395,10 @@ const char *mcp_location_contradiction(const mcp_location_t *location, apr_pool_
     if (!location->inspect && location->acl_mode != MCP_ACL_OFF) {
         return "McpOAuthACL needs the bodies that McpOAuthInspect Off leaves unread; write McpOAuthInspect On or "
                "McpOAuthACL Off";
+    }
+    if (!location->inspect && has_operations(location->conf->rate_limits)) {
+        return "McpOAuthRateLimit with operations needs the bodies that McpOAuthInspect Off leaves unread; write "
+               "McpOAuthInspect On, or leave the operations out";
     }
     for (i = 0; forwards && i < forwards->nelts; i++) {
         const char *header = APR_ARRAY_IDX(forwards, i, mcp_forward_t).header;
@@ -369,7 +433,9 @@ mcp_location_t *mcp_location_make(const mcp_dir_t *conf, server_rec *s, int star
     }
     location->certificates = starting && location->dpop != MCP_DPOP_OFF && has_certificates(s, p);
     rights_make(location, p);
+    limits_make(location, p);
     advice_make(location, p);
+    location->counter = mcp_counters_index(location->resource);
     location->error = mcp_location_contradiction(location, p);
     location->contradiction = location->error != NULL;
     return location;

@@ -8,6 +8,13 @@
 #include "policy/origin.h"
 #include "policy/policy.h"
 
+/* What one user may do so often: one written operation of McpOAuthRateLimit. */
+typedef struct mcp_limit_t {
+    mcp_rate_t rate;
+    const char *text, *operation; /* as written */
+    const mcp_acl_t *acl;         /* allows to anybody what the operation names */
+} mcp_limit_t;
+
 typedef struct mcp_location_t {
     const mcp_dir_t *conf;
     const server_rec *server;
@@ -39,11 +46,14 @@ typedef struct mcp_location_t {
     int session_binding;
     int dpop; /* MCP_DPOP_* */
     int dpop_nonce;
-    int certificates;          /* this server asks clients for certificates somewhere */
-    apr_interval_time_t skew;  /* the widest of the issuers trusted here */
-    const mcp_trust_t *opaque; /* of the one issuer who is asked about tokens that are no JWS; NULL: nobody is */
-    const char *acr_values;    /* McpOAuthRequireACR in one string, or NULL */
-    const char *max_age;       /* McpOAuthMaxAuthAge in seconds, or NULL */
+    int certificates;                 /* this server asks clients for certificates somewhere */
+    apr_interval_time_t skew;         /* the widest of the issuers trusted here */
+    const mcp_trust_t *opaque;        /* of the one issuer who is asked about tokens that are no JWS; NULL: nobody is */
+    const apr_array_header_t *limits; /* mcp_limit_t, or NULL */
+    mcp_valueset_t nobody;            /* holds nothing: for what the limits match */
+    int counter;                      /* where its requests are counted (mcp_counters_index) */
+    const char *acr_values;           /* McpOAuthRequireACR in one string, or NULL */
+    const char *max_age;              /* McpOAuthMaxAuthAge in seconds, or NULL */
 } mcp_location_t;
 
 #define MCP_TOKEN_HEADER_DEFAULT "Authorization"
@@ -52,8 +62,8 @@ typedef struct mcp_location_t {
  * does, and keys are not there yet. */
 mcp_location_t *mcp_location_make(const mcp_dir_t *conf, server_rec *s, int starting, apr_pool_t *p);
 
-/* What in a compiled location contradicts itself, with the cure; NULL: nothing. Reads inspect, acl_mode, token_header and
- * policy.forwards alone. */
+/* What in a compiled location contradicts itself, with the cure; NULL: nothing. Reads conf, inspect, acl_mode, token_header
+ * and policy.forwards alone. */
 const char *mcp_location_contradiction(const mcp_location_t *location, apr_pool_t *p);
 
 /* The compiled location of a request, made on first use and then remembered. NULL: not protected. */

@@ -10,6 +10,7 @@
 #include "base/base64url.h"
 #include "httpd/answer.h"
 #include "httpd/check.h"
+#include "httpd/compat.h"
 #include "policy/metadata.h"
 #include "token/dpop.h"
 
@@ -135,6 +136,23 @@ void mcp_documents_close(apr_pool_t *pconf)
     }
 }
 
+apr_array_header_t *mcp_documents_resources(apr_pool_t *p)
+{
+    apr_array_header_t *resources = apr_array_make(p, documents->nelts + 1, sizeof(const char *));
+    int i, j;
+
+    for (i = 0; i < documents->nelts; i++) {
+        const char *resource = APR_ARRAY_IDX(documents, i, document_t).resource;
+
+        for (j = 0; j < resources->nelts && strcmp(APR_ARRAY_IDX(resources, j, const char *), resource); j++) {
+        }
+        if (j == resources->nelts) {
+            APR_ARRAY_PUSH(resources, const char *) = resource;
+        }
+    }
+    return resources;
+}
+
 /* --- answering -------------------------------------------------------------------------------------------------- */
 
 static int document_answer(request_rec *r, const document_t *document)
@@ -187,9 +205,7 @@ int mcp_metadata_handler(request_rec *r, int lookup)
         return DECLINED;
     }
     path = apr_pstrdup(r->pool, r->parsed_uri.path); /* not normalized yet at this point */
-    if (!ap_normalize_path(path,
-                           AP_NORMALIZE_NOT_ABOVE_ROOT | AP_NORMALIZE_DECODE_UNRESERVED | AP_NORMALIZE_MERGE_SLASHES) ||
-        ap_unescape_url(path) != OK || !(document = document_find(r->server, path))) {
+    if (!mcp_path_decode(path) || !(document = document_find(r->server, path))) {
         return DECLINED;
     }
     ap_location_walk(r); /* so that "Header" in a <Location> applies */

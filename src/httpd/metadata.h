@@ -10,6 +10,9 @@ void mcp_documents_reset(apr_pool_t *pconf);
 void mcp_documents_add(const mcp_location_t *location, int owner, apr_pool_t *pconf);
 void mcp_documents_close(apr_pool_t *pconf);
 
+/* Their resource identifiers, each once (const char *, in p). */
+apr_array_header_t *mcp_documents_resources(apr_pool_t *p);
+
 /* quick_handler hook. */
 int mcp_metadata_handler(request_rec *r, int lookup);
 

@@ -4,6 +4,7 @@
 #include <apr_thread_proc.h>
 
 #include "base/base64url.h"
+#include "httpd/counters.h"
 
 /* Set once per child. */
 static char child_prefix[MCP_BASE64URL_ENCODED(6) + 1];
@@ -54,6 +55,11 @@ int mcp_request_answered_with(const request_rec *r, const char *type)
     return r->content_type && !ap_cstr_casecmpn(r->content_type, type, len) && strchr("; \t", r->content_type[len]);
 }
 
+int mcp_request_shadowed(const mcp_request_t *request)
+{
+    return request->shadow && request->status == MCP_OK;
+}
+
 static void export(request_rec *r, const char *name, const char *value)
 {
     if (value && *value) {
@@ -95,15 +101,17 @@ void mcp_request_export_grant(request_rec *r, const mcp_request_t *request)
     r->ap_auth_type = request->scheme == MCP_SCHEME_DPOP ? "DPoP" : "Bearer";
 }
 
-void mcp_request_export_verdict(request_rec *r, const mcp_request_t *request)
+void mcp_request_export_verdict(request_rec *r, mcp_request_t *request)
 {
+    mcp_counters_request(r, request);
+    export(r, "MCP_OAUTH_RESOURCE", request->location->resource);
     export(r, "MCP_OAUTH_METHOD", mcp_request_method(request));
     export(r, "MCP_OAUTH_NAME", mcp_request_object(request));
     apr_table_setn(r->subprocess_env, "MCP_OAUTH_DECISION",
                    request->status != MCP_OK && request->status != MCP_PREFLIGHT ? "deny"
-                   : request->shadow                                             ? "shadow-deny"
+                   : mcp_request_shadowed(request)                               ? "shadow-deny"
                                                                                  : "allow");
     apr_table_setn(r->subprocess_env, "MCP_OAUTH_REASON",
-                   mcp_status_info(request->shadow ? MCP_ACL_DENIED : request->status)->slug);
+                   mcp_status_info(mcp_request_shadowed(request) ? MCP_ACL_DENIED : request->status)->slug);
     apr_table_setn(r->subprocess_env, "MCP_OAUTH_REQUEST_ID", request->id);
 }

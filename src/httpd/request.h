@@ -15,14 +15,17 @@ typedef struct mcp_request_t {
     const mcp_message_t *message;     /* while the gate judges the body or makes the answer, else NULL */
     struct mcp_body_t *body;          /* what was read, until the answer begins; NULL: nothing */
     int crowded;                      /* too many wait for keys already: come back soon */
-    int retry_after;                  /* of a 503: seconds, 0: as usual */
+    int retry_after;                  /* of a 429 or 503: seconds, 0: as usual */
     mcp_scheme_t scheme;              /* what the token came with, or what it would have come with */
     int body_read;                    /* an answer of ours is JSON-RPC from now on */
     int reading;                      /* the body is being read: httpd's own filters may refuse it */
     char **responses;                 /* the core's custom responses, put aside meanwhile */
+    int asking;                       /* mod_authz_core is being asked about it */
     int judged;                       /* the gate has done its work */
     int session_judged;               /* Mcp-Session-Id is the backend's by now */
     int shadow;                       /* refused by rules that only watch */
+    int limited;                      /* the limits of its user have been asked, and it may pass */
+    int counted;                      /* its verdict is in the counters */
     const char *id;                   /* request_id */
     const char *origin;               /* allowed browser origin that called, or NULL */
     apr_table_t *headers;             /* of the answer of ours; NULL while there is none */
@@ -50,8 +53,12 @@ void mcp_request_start(void);
 const char *mcp_request_method(const mcp_request_t *request);
 const char *mcp_request_object(const mcp_request_t *request);
 
-/* Environment for logs and expressions (design section 3.4): once the token is known, and once the verdict is. */
+/* Let pass, though the rules would refuse; and nothing else did. */
+int mcp_request_shadowed(const mcp_request_t *request);
+
+/* Environment for logs and expressions (design section 3.4): once the token is known, and once the verdict is, which
+ * is counted then. */
 void mcp_request_export_grant(request_rec *r, const mcp_request_t *request);
-void mcp_request_export_verdict(request_rec *r, const mcp_request_t *request);
+void mcp_request_export_verdict(request_rec *r, mcp_request_t *request);
 
 #endif

@@ -38,7 +38,11 @@ int mcp_setter_clean(const char *text); /* no control characters? */
 /* Adds arguments to a list, which may be NULL: several lines of one section are one list. */
 apr_array_header_t *mcp_setter_list(cmd_parms *cmd, apr_array_header_t *list, int argc, char *const argv[]);
 
-/* The setters of sender and login, of <McpOAuthIssuer> and of the server, for the command table. */
+/* The setters of rules, of sender and login, of <McpOAuthIssuer> and of the server, for the command table. */
+const char *mcp_set_acl(cmd_parms *cmd, void *v, const char *arg);
+const char *mcp_set_allow(cmd_parms *cmd, void *v, int argc, char *const argv[]);
+const char *mcp_set_implies(cmd_parms *cmd, void *v, int argc, char *const argv[]);
+const char *mcp_set_rate_limit(cmd_parms *cmd, void *v, int argc, char *const argv[]);
 const char *mcp_set_dpop(cmd_parms *cmd, void *v, const char *arg);
 const char *mcp_set_acrs(cmd_parms *cmd, void *v, int argc, char *const argv[]);
 const char *mcp_set_max_auth_age(cmd_parms *cmd, void *v, const char *arg);

@@ -115,6 +115,39 @@ static mcp_status_t judge(const mcp_token_t *token, const mcp_policy_t *policy, 
     return MCP_OK;
 }
 
+static int holds(const mcp_token_t *token, const mcp_condition_t *condition, const mcp_policy_t *policy,
+                 const mcp_valueset_t *held, apr_pool_t *p)
+{
+    int i;
+
+    for (i = 0; condition->scopes && i < condition->scopes->nelts; i++) {
+        if (has_scope(held, policy->scopes, APR_ARRAY_IDX(condition->scopes, i, const char *), p)) {
+            return 1;
+        }
+    }
+    return !condition->scopes && has_claim(token, &condition->claim, p);
+}
+
+static void conditions_judge(mcp_valueset_t *set, const mcp_token_t *token, const mcp_policy_t *policy,
+                             const apr_array_header_t *scopes, apr_pool_t *p)
+{
+    const apr_array_header_t *conditions = policy->conditions;
+    mcp_valueset_t held;
+    int i;
+
+    set->words = conditions ? (conditions->nelts + 31) / 32 : 0;
+    if (!set->words) {
+        return;
+    }
+    set->bits = apr_pcalloc(p, set->words * sizeof(apr_uint32_t));
+    mcp_scopes_collect(&held, policy->scopes, scopes, p);
+    for (i = 0; i < conditions->nelts; i++) {
+        if (holds(token, &APR_ARRAY_IDX(conditions, i, mcp_condition_t), policy, &held, p)) {
+            set->bits[i / 32] |= (apr_uint32_t)1 << i % 32;
+        }
+    }
+}
+
 /* The headers' texts, one for each of policy->forwards, in scratch memory. */
 static apr_array_header_t *forwards_of(const mcp_token_t *token, const mcp_policy_t *policy, apr_pool_t *p)
 {
@@ -144,11 +177,22 @@ static const char *place(char **pat, const char *text)
     return size ? memcpy(at, text, size) : NULL;
 }
 
+/* The same for a set of numbers. */
+static apr_uint32_t *place_set(char **pat, const mcp_valueset_t *set)
+{
+    apr_size_t size = set->words * sizeof(apr_uint32_t);
+    char *at = *pat;
+
+    *pat += size;
+    return size ? memcpy(at, set->bits, size) : NULL;
+}
+
 /* Copies everything into one block: the struct, the pointers, the words, the strings, so that each is aligned. from
  * points into scratch memory. */
 static mcp_grant_t *pack(const mcp_grant_t *from, const apr_array_header_t *forwards)
 {
-    apr_size_t pointers = forwards->nelts * sizeof(const char *), words = from->acl_values.words * sizeof(apr_uint32_t);
+    apr_size_t pointers = forwards->nelts * sizeof(const char *);
+    apr_size_t words = (from->acl_values.words + from->conditions.words) * sizeof(apr_uint32_t);
     apr_size_t size = sizeof(*from) + pointers + words + size_of(from->iss) + size_of(from->sub) +
                       size_of(from->client) + size_of(from->user) + size_of(from->scope) + size_of(from->binding.jkt) +
                       size_of(from->binding.x5t);
@@ -166,9 +210,9 @@ static mcp_grant_t *pack(const mcp_grant_t *from, const apr_array_header_t *forw
     *grant = *from;
     grant->entry.size = size;
     grant->forwards = (const char **)(grant + 1);
-    grant->acl_values.bits = (apr_uint32_t *)(grant->forwards + forwards->nelts);
-    memcpy(grant->acl_values.bits, from->acl_values.bits, words);
-    at = (char *)grant->acl_values.bits + words;
+    at = (char *)(grant->forwards + forwards->nelts);
+    grant->acl_values.bits = place_set(&at, &from->acl_values);
+    grant->conditions.bits = place_set(&at, &from->conditions);
     grant->iss = place(&at, from->iss);
     grant->sub = place(&at, from->sub);
     grant->client = place(&at, from->client);
@@ -202,6 +246,7 @@ mcp_grant_t *mcp_grant_make(const mcp_token_t *token, const mcp_policy_t *policy
     grant.user = mcp_claim_text(claim_at(token, &policy->user), scratch);
     grant.scope = apr_array_pstrcat(scratch, scopes, ' ');
     mcp_scopes_collect(&grant.acl_values, policy->scopes, values_of(token, policy->acl_paths, scratch), scratch);
+    conditions_judge(&grant.conditions, token, policy, scopes, scratch);
     return pack(&grant, forwards_of(token, policy, scratch));
 }
 

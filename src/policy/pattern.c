@@ -117,6 +117,51 @@ int mcp_pattern_meets(const mcp_pattern_t *a, const mcp_pattern_t *b)
     return ends_agree(a, b);
 }
 
+/* Does a, beginning and end, lie within the beginning and the end of b? Both have stars. */
+static int ends_cover(const mcp_pattern_t *a, const mcp_pattern_t *b)
+{
+    const char *a_end = a->parts[a->count - 1], *b_end = b->parts[b->count - 1];
+    apr_size_t a_len = strlen(a_end), b_len = strlen(b_end);
+
+    return a->literal_len <= b->literal_len && !memcmp(a->literal, b->literal, a->literal_len) && a_len <= b_len &&
+           !memcmp(a_end, b_end + b_len - a_len, a_len);
+}
+
+int mcp_pattern_covers(const mcp_pattern_t *a, const mcp_pattern_t *b)
+{
+    const char *from, *end, *found;
+    int at = 0;
+
+    if (a->count < 1 || b->count < 1) {
+        return 0; /* never compiled */
+    }
+    if (b->exact) {
+        return mcp_pattern_match(a, b->literal);
+    }
+    if (a->exact || !ends_cover(a, b)) {
+        return 0;
+    }
+    /* Each middle part of a at its leftmost place within one part of b; what a star of b stands for is never counted on. */
+    from = b->parts[0] + a->literal_len;
+    for (int i = 1; i < a->count - 1; i++) {
+        apr_size_t len = strlen(a->parts[i]);
+
+        for (;;) {
+            end = b->parts[at] + strlen(b->parts[at]) - (at == b->count - 1 ? strlen(a->parts[a->count - 1]) : 0);
+            found = memmem(from, (apr_size_t)(end - from), a->parts[i], len);
+            if (found) {
+                break;
+            }
+            if (++at == b->count) {
+                return 0;
+            }
+            from = b->parts[at];
+        }
+        from = found + len;
+    }
+    return 1;
+}
+
 static int braces_count(const char *text)
 {
     int braces = 0;

@@ -21,6 +21,10 @@ int mcp_pattern_match(const mcp_pattern_t *pattern, const char *text);
 /* Is there a text that both match? Time and memory at most proportional to the product of both lengths, no recursion. */
 int mcp_pattern_meets(const mcp_pattern_t *a, const mcp_pattern_t *b);
 
+/* Does a match every text that b matches? Exact as long as a stands for texts over any bytes: a star of b counts as a byte
+ * that no literal of a holds. Time at most proportional to the product of both lengths, no memory, no recursion. */
+int mcp_pattern_covers(const mcp_pattern_t *a, const mcp_pattern_t *b);
+
 /* The pattern of all URIs that a URI template may become: an expression {...} stands for any run of bytes, a brace that is
  * not closed too; the rest is exact (RFC 6570 section 2). */
 void mcp_pattern_of_template(mcp_pattern_t *pattern, const char *uri_template, apr_pool_t *p);

@@ -21,12 +21,20 @@ typedef struct mcp_forward_t {
     const char *header;
 } mcp_forward_t;
 
+/* Something that is true of a token or not, and that others ask about later. */
+typedef struct mcp_condition_t {
+    const apr_array_header_t
+        *scopes; /* const char *: it has one of these, hierarchy applied; NULL: it is about a claim */
+    mcp_requirement_t claim;
+} mcp_condition_t;
+
 /* Immutable once made. Arrays may be NULL when empty. */
 typedef struct mcp_policy_t {
     const apr_array_header_t *trusts;          /* const mcp_trust_t * */
     const apr_array_header_t *parties;         /* const char *: allowed client_id or azp; NULL: any */
     const apr_array_header_t *required_scopes; /* const char *, interned in scopes */
     const apr_array_header_t *required_claims; /* mcp_requirement_t */
+    const apr_array_header_t *conditions;      /* mcp_condition_t, their scopes interned; not required here */
     const apr_array_header_t *acrs;            /* const char *: one of them must be the acr, byte for byte; NULL: any */
     apr_interval_time_t max_auth_age;          /* microseconds since auth_time at most; 0: any */
     const apr_array_header_t *scope_paths;     /* mcp_claim_path_t: where scopes are read */
@@ -49,6 +57,7 @@ typedef struct mcp_grant_t {
     const char *client;
     const char *user;
     const char *scope;         /* the values of scope_paths joined with one space; "" for none */
+    mcp_valueset_t conditions; /* the numbers of those of policy->conditions that hold */
     mcp_valueset_t acl_values; /* the values of acl_paths, with what they imply */
     const char **forwards;     /* text for each of policy->forwards (mcp_claim_text), NULL: no header */
 } mcp_grant_t;

@@ -41,3 +41,8 @@ const mcp_method_t *mcp_method_find(const char *name)
 {
     return name ? bsearch(name, inventory, sizeof(inventory) / sizeof(*inventory), sizeof(*inventory), compare) : NULL;
 }
+
+const mcp_method_t *mcp_method_at(int i)
+{
+    return i >= 0 && i < (int)(sizeof(inventory) / sizeof(*inventory)) ? &inventory[i] : NULL;
+}

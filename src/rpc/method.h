@@ -25,6 +25,9 @@ typedef struct mcp_method_t {
 /* The method of exactly that name, requests and notifications of clients, NULL for one that no revision knows. */
 const mcp_method_t *mcp_method_find(const char *name);
 
+/* All of them, sorted by name: i from 0, NULL behind the last one. */
+const mcp_method_t *mcp_method_at(int i);
+
 /* One thing a message (or an HTTP verb) wants to do. What the access rules judge. */
 typedef enum {
     MCP_OPERATION_METHOD,

@@ -478,8 +478,73 @@ static void introspected(apr_pool_t *p)
     OK(mcp_cache_get(&entry, cache, key, 1700, p) == MCP_INTERNAL, "C07 TOK-18 and not any more from then on");
 }
 
+static void condition_add(fixture_t *f, const char *a, const char *b, const char *path)
+{
+    apr_array_header_t *conditions = (apr_array_header_t *)f->policy.conditions;
+    mcp_condition_t condition = { path ? NULL : texts_of(a, b, f->p), { { NULL, NULL }, NULL } };
+
+    if (!conditions) {
+        f->policy.conditions = conditions = apr_array_make(f->p, 4, sizeof(mcp_condition_t));
+    }
+    if (path) {
+        condition.claim.path = path_of(path, f->p);
+        condition.claim.values = texts_of(a, b, f->p);
+    }
+    else {
+        mcp_scopes_intern(f->policy.scopes, a);
+        mcp_scopes_intern(f->policy.scopes, b ? b : a);
+    }
+    APR_ARRAY_PUSH(conditions, mcp_condition_t) = condition;
+}
+
+/* What Require lines ask: the numbers of those that hold. */
+static const char *conditions_of(fixture_t *f)
+{
+    const mcp_grant_t *grant = grant_of(f);
+    const char *text = "";
+    int i;
+
+    for (i = 0; i < f->policy.conditions->nelts; i++) {
+        if (mcp_valueset_has(&grant->conditions, i)) {
+            text = apr_psprintf(f->p, "%s%d ", text, i);
+        }
+    }
+    return text;
+}
+
+static void conditions(apr_pool_t *p)
+{
+    fixture_t *f = fixture("{\"scope\":\"big calc\",\"roles\":[\"sales\",\"two words\"],\"n\":{\"x\":\"a b\"}}", p);
+    int i;
+
+    mcp_scopes_imply(f->policy.scopes, "big", "small");
+    condition_add(f, "calc", NULL, NULL);
+    condition_add(f, "cal", "calc:x", NULL);
+    condition_add(f, "other", "small", NULL);
+    condition_add(f, "other", NULL, NULL);
+    condition_add(f, "sales", NULL, "roles");
+    condition_add(f, "words", "two", "roles");
+    condition_add(f, "nobody", "two words", "roles");
+    condition_add(f, "b", NULL, "n.x");
+    condition_add(f, "a", NULL, "n");
+    condition_add(f, "a", NULL, "missing");
+    STR_IS(conditions_of(f), "0 2 4 6 7 ", "3.4 one of the scopes, implied ones too; one of the values, byte for byte");
+    OK(status_of(fixture("{}", p)) == MCP_OK, "3.4 they demand nothing by themselves");
+
+    f = fixture("{\"scope\":[\"last\"]}", p);
+    for (i = 0; i < 32; i++) {
+        condition_add(f, "never", NULL, NULL);
+    }
+    condition_add(f, "last", NULL, NULL);
+    STR_IS(conditions_of(f), "32 ", "3.4 more of them than one word has bits");
+    OK(!mcp_valueset_has(&grant_of(f)->conditions, 33), "3.4 a line that the policy does not know does not hold");
+    f = fixture("{\"scope\":\"a\"}", p);
+    OK(grant_of(f)->conditions.words == 0 && !mcp_valueset_has(&grant_of(f)->conditions, 0), "3.4 none at all");
+}
+
 static void test(apr_pool_t *p)
 {
+    conditions(p);
     contents(p);
     absent(p);
     parties(p);

@@ -45,6 +45,19 @@ static void test_find(apr_pool_t *p)
     }
 }
 
+static void test_at(apr_pool_t *p)
+{
+    const mcp_method_t *method, *before = NULL;
+    int count, wrong = 0;
+
+    for (count = 0; (method = mcp_method_at(count)); count++) {
+        wrong += mcp_method_find(method->name) != method || (before && strcmp(before->name, method->name) >= 0);
+        before = method;
+    }
+    OK(count == 25 && !wrong, "all methods can be listed, each once, sorted");
+    OK(!mcp_method_at(-1) && !mcp_method_at(count + 1), "and none beside them");
+}
+
 static void test_unknown(apr_pool_t *p)
 {
     static const char *const unknown[] = { "",
@@ -134,6 +147,7 @@ static void test_schemas(apr_pool_t *p)
 static void test(apr_pool_t *p)
 {
     test_find(p);
+    test_at(p);
     test_unknown(p);
     test_schemas(p);
 }

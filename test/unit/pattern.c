@@ -181,6 +181,68 @@ static void test_meets(apr_pool_t *p)
        "meets nothing");
 }
 
+static int covers(const char *a, const char *b, apr_pool_t *p)
+{
+    mcp_pattern_t one, other;
+
+    return !mcp_pattern_compile(&one, a, p) && !mcp_pattern_compile(&other, b, p) && mcp_pattern_covers(&one, &other);
+}
+
+#define SAMPLES 1093 /* of 0 to 6 characters out of "abc": c is in no pattern, so it tells what a star alone takes */
+
+/* Every pair of short patterns against every text that could tell. */
+static void test_covers_all(apr_pool_t *p)
+{
+    static char matches[PATTERNS][SAMPLES];
+    mcp_pattern_t patterns[PATTERNS];
+    int wrong = 0, covered = 0;
+
+    for (int i = 0; i < PATTERNS; i++) {
+        wrong += mcp_pattern_compile(&patterns[i], nth(i + 1, "ab*", p), p) != NULL;
+        for (int j = 0; j < SAMPLES; j++) {
+            matches[i][j] = (char)mcp_pattern_match(&patterns[i], nth(j, "abc", p));
+        }
+    }
+    for (int i = 0; i < PATTERNS; i++) {
+        for (int j = 0; j < PATTERNS; j++) {
+            int want = 1, k;
+
+            for (k = 0; k < SAMPLES && want; k++) {
+                want = !matches[j][k] || matches[i][k];
+            }
+            wrong += mcp_pattern_covers(&patterns[i], &patterns[j]) != want;
+            covered += want;
+        }
+    }
+    OK(!wrong && covered > PATTERNS && covered < PATTERNS * PATTERNS,
+       "covering agrees with matching for all pairs of %d patterns (%d covered)", PATTERNS, covered);
+}
+
+static void test_covers(apr_pool_t *p)
+{
+    mcp_pattern_t any, never = { 0 };
+    char *stars = apr_pcalloc(p, 8195);
+
+    OK(covers("*", "anything", p) && covers("*", "*", p) && covers("*", "a*b", p), "a star covers all");
+    OK(covers("file:///*", "file:///docs/*", p) && !covers("file:///docs/*", "file:///*", p),
+       "a prefix covers a longer one");
+    OK(covers("*.md", "docs/*.md", p) && !covers("*.md", "docs/*", p), "an end covers a longer one");
+    OK(covers("a*b*c", "a*xbx*c", p) && !covers("a*b*c", "a*c", p), "middle parts must be there");
+    OK(!covers("a*bb*c", "a*b*b*c", p), "in one piece: a star between them may be anything");
+    OK(!covers("a*a", "a", p) && !covers("add", "add*", p) && covers("add*", "add", p),
+       "an exact text covers itself alone");
+    OK(!covers("a\\*", "a*", p) && covers("a\\*", "a\\*", p) && covers("a*", "a\\*", p),
+       "ACL-8 an escaped star is a star");
+    OK(!covers("*ab", "*b", p) && !covers("ab*ba", "aba", p) && !covers("ab*", "a*b*", p), "the ends do not overlap");
+    mcp_pattern_compile(&any, "*", p);
+    OK(!mcp_pattern_covers(&never, &any) && !mcp_pattern_covers(&any, &never), "what never compiled covers nothing");
+    for (int i = 0; i < 8192; i += 2) {
+        memcpy(stars + i, "*a", 2);
+    }
+    OK(covers(stars, stars, p) && covers("*a*", apr_pstrcat(p, stars, "*", NULL), p) && !covers(stars, "*b*", p),
+       "B09 4,096 stars");
+}
+
 static int becomes(const char *uri_template, const char *uri, apr_pool_t *p)
 {
     mcp_pattern_t pattern;
@@ -251,6 +313,8 @@ static void test(apr_pool_t *p)
     test_cost(p);
     test_meets_all(p);
     test_meets(p);
+    test_covers_all(p);
+    test_covers(p);
     test_template(p);
     test_meets_cost(p);
 }

@@ -272,6 +272,25 @@ END
     $done{McpOAuthACL} = 1;
 }
 
+# McpOAuthRateLimit with operations, which McpOAuthInspect Off above would contradict. A user of its own for each look.
+{
+    my $user = 0;
+    my @methods = qw(tools/list prompts/list resources/list ping);
+    my @limit = ('McpOAuthRateLimit', [map { "1/1h $_" } @methods], sub {
+        my @at = @_;
+        my $token = normal(sub => 'user' . $user++);
+        return join '', grep {
+            my $body = rpc_body($methods[$_ - 1]);
+            code(@at, bearer => $token, body => $body) == 200 && code(@at, bearer => $token, body => $body) == 429
+        } 1 .. 4;
+    });
+    my $text = $common . "McpOAuthIssuer https://a.test\nMcpOAuthResource https://mcp.test/a\nMcpOAuthAudience https://aud.test/a/deep\n"
+        . "McpOAuthTokenHeader X-Tok-A\n$limit[0] $limit[1][0]\n" . hosts(@limit[0, 1]);
+    my $httpd = Httpd->start(merge_limit => $text);
+    levels_hold(@limit);
+    $done{McpOAuthRateLimit} = 1;
+}
+
 # --- <McpOAuthIssuer>: the server's section, and that of a virtual host over it -------------------------
 
 # [directive, line at the server, line at the virtual host, probe(host, path): A or B, lines of the server's section besides].
@@ -437,7 +456,7 @@ END
         McpOAuthRequireClaim McpOAuthScopesSupported McpOAuthChallengeScope McpOAuthMetadata McpOAuthMetadataPath McpOAuthTokenHeader
         McpOAuthForwardToken McpOAuthForwardClaim McpOAuthRemoteUser McpOAuthOrigin McpOAuthInspect McpOAuthMaxBody McpOAuthMaxDepth McpOAuthACL
         McpOAuthBatch McpOAuthFilterLists McpOAuthStreamExpiry McpOAuthSessionBinding McpOAuthDPoP McpOAuthDPoPNonce McpOAuthRequireACR
-        McpOAuthMaxAuthAge McpOAuthScopeClaim McpOAuthACLClaim McpOAuthAllow McpOAuthImplies);
+        McpOAuthMaxAuthAge McpOAuthScopeClaim McpOAuthACLClaim McpOAuthAllow McpOAuthImplies McpOAuthRateLimit);
     my @section = qw(McpOAuthAuthorizationServer McpOAuthJwks McpOAuthAudience McpOAuthAlgorithms McpOAuthTokenType McpOAuthClockSkew
         McpOAuthKeyRefresh McpOAuthKeyMaxStale McpOAuthHTTPTimeout McpOAuthHTTPProxy McpOAuthCACertificateFile McpOAuthAllowHTTP
         McpOAuthIntrospection McpOAuthClientId McpOAuthClientSecret McpOAuthIntrospectionAuth McpOAuthIntrospectionCacheTTL McpOAuthIntrospectionSigned);

@@ -1,0 +1,134 @@
+#include "httpd/limit.h"
+
+#include <http_log.h>
+
+#include <apr_shm.h>
+
+#include "base/clock.h"
+#include "httpd/counters.h"
+#include "token/limiter.h"
+
+APLOG_USE_MODULE(mcp_oauth);
+
+#define RETAINED "mod_mcp_oauth_limits " MCP_VERSION
+#define GROUPS 65536 /* of eight buckets: half a million users at the same time, in 8 MiB */
+#define LINE 64      /* bytes, of a processor's cache */
+
+static int wanted;             /* while configuration is read */
+static mcp_limiter_t *limiter; /* made by the parent, before children */
+
+void mcp_limit_reset(void)
+{
+    wanted = 0;
+}
+
+void mcp_limit_wanted(void)
+{
+    wanted = 1;
+}
+
+int mcp_limit_post_config(server_rec *s)
+{
+    mcp_limiter_t **retained = ap_retained_data_get(RETAINED);
+    apr_shm_t *shm;
+
+    if (!wanted) {
+        return OK;
+    }
+    if (!retained) {
+        retained = ap_retained_data_create(RETAINED, sizeof(mcp_limiter_t *));
+    }
+    if (!*retained) {
+        if (apr_shm_create(&shm, mcp_limiter_bytes(GROUPS) + LINE, NULL, s->process->pool) != APR_SUCCESS) {
+            ap_log_error(APLOG_MARK, APLOG_STARTUP | APLOG_EMERG, 0, s,
+                         "MCP0967: the memory for counters and rate limits cannot be made; raise the system's limits");
+            return !OK;
+        }
+        *retained = (mcp_limiter_t *)APR_ALIGN((apr_uintptr_t)apr_shm_baseaddr_get(shm), LINE);
+        mcp_limiter_init(*retained, GROUPS);
+    }
+    limiter = *retained;
+    return OK;
+}
+
+/* What a request costs in this bucket: a batch as many as its messages, all else one. */
+static int cost_of(const mcp_request_t *request, const mcp_limit_t *limit, const mcp_operation_t *operations, int count,
+                   apr_pool_t *p)
+{
+    int i, cost = 0;
+
+    for (i = 0; i < count; i++) {
+        cost += mcp_acl_check(NULL, limit->acl, &request->location->nobody, &operations[i], 1, p) == MCP_OK;
+    }
+    return cost > 1 && !(request->message && request->message->kind == MCP_MESSAGE_BATCH) ? 1 : cost;
+}
+
+static int key_of(apr_uint64_t *key, const mcp_request_t *request, const mcp_limit_t *limit)
+{
+    const mcp_grant_t *grant = request->grant;
+    const char *texts[] = {
+        request->location->resource, limit->text, limit->operation, grant->iss, grant->sub, grant->client
+    };
+
+    return mcp_limiter_key(key, texts, sizeof(texts) / sizeof(*texts));
+}
+
+static mcp_status_t refuse(mcp_request_t *request, const mcp_limit_t *limit, apr_interval_time_t wait)
+{
+    if (wait < 0) { /* more messages than the bucket ever holds */
+        wait = limit->rate.period;
+    }
+    request->retry_after = (int)apr_time_sec(wait + APR_USEC_PER_SEC - 1);
+    mcp_counters_usage(request, limit, 1);
+    return MCP_RATE_LIMITED;
+}
+
+/* Puts back what the first n limits took. */
+static void give_back(const mcp_request_t *request, const apr_uint64_t *keys, const int *costs, int n)
+{
+    int i;
+
+    for (i = 0; i < n; i++) {
+        if (costs[i]) {
+            mcp_limiter_give(limiter, keys[i], &APR_ARRAY_IDX(request->location->limits, i, mcp_limit_t).rate,
+                             costs[i]);
+        }
+    }
+}
+
+mcp_status_t mcp_limit_check(mcp_request_t *request, const mcp_operation_t *operations, int count, apr_pool_t *p)
+{
+    const apr_array_header_t *limits = request->location->limits;
+    apr_time_t now = mcp_clock_monotonic();
+    apr_uint64_t *keys;
+    int i, *costs;
+
+    if (!limits || request->limited) {
+        return MCP_OK;
+    }
+    keys = apr_palloc(p, limits->nelts * sizeof(*keys));
+    costs = apr_palloc(p, limits->nelts * sizeof(*costs));
+    for (i = 0; i < limits->nelts; i++) {
+        const mcp_limit_t *limit = &APR_ARRAY_IDX(limits, i, mcp_limit_t);
+        apr_interval_time_t wait;
+
+        if (!(costs[i] = cost_of(request, limit, operations, count, p))) {
+            continue;
+        }
+        if (!limiter || !key_of(&keys[i], request, limit)) {
+            give_back(request, keys, costs, i);
+            return MCP_INTERNAL;
+        }
+        if ((wait = mcp_limiter_take(limiter, keys[i], &limit->rate, costs[i], now)) != 0) {
+            give_back(request, keys, costs, i);
+            return refuse(request, limit, wait);
+        }
+    }
+    for (i = 0; i < limits->nelts; i++) {
+        if (costs[i]) {
+            mcp_counters_usage(request, &APR_ARRAY_IDX(limits, i, mcp_limit_t), 0);
+        }
+    }
+    request->limited = 1;
+    return MCP_OK;
+}
