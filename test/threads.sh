@@ -15,16 +15,16 @@ run=
 "$dir/try" >/dev/null 2>&1 || run='setarch -R'
 $run "$dir/try" || { echo "SKIP: ThreadSanitizer does not run here"; exit 77; }
 
-# The test of replay.c includes it.
+# The tests of limiter.c, meter.c, replay.c and tally.c include them.
 objects=
 for f in "$srcdir"/src/base/*.c "$srcdir"/src/keys/*.c "$srcdir"/src/net/breaker.c "$srcdir"/src/net/url.c "$srcdir"/src/token/*.c; do
-    case $f in */attempt.c | */endpoint.c | */keysource.c | */keyshare.c | */replay.c) continue ;; esac
+    case $f in */attempt.c | */endpoint.c | */keysource.c | */keyshare.c | */limiter.c | */meter.c | */replay.c | */tally.c) continue ;; esac
     object=$dir/$(basename "$f" .c).o
     $CC $flags -c -o "$object" "$f" || exit 1
     objects="$objects $object"
 done
 bad=0
-for noun in breaker cache demand flight keycache replay waiters; do
+for noun in breaker cache demand flight keycache limiter meter replay tally waiters; do
     $CC $flags -o "$dir/$noun" "$srcdir/test/unit/$noun.c" $objects $THREADS_LIBS || exit 1
     TSAN_OPTIONS=halt_on_error=1:exitcode=66 $run "$dir/$noun" >"$dir/$noun.out" 2>&1
     status=$?

@@ -7,8 +7,6 @@
 struct mcp_stripe_t {
     pid_t pid;     /* whose it is; 0: nobody's; less than 0: of process -pid, which is about to take it */
     int resources; /* the same in all */
-    int shared;    /* of those that found no other one: who of them is there, and what they have, cannot be told */
-    int unused;
     apr_uint64_t entries, bytes, hits, misses;
     apr_uint64_t counts[]; /* resources times MCP_METER_COLUMNS */
 };
@@ -16,7 +14,8 @@ struct mcp_stripe_t {
 struct mcp_meter_t {
     apr_time_t started;
     apr_size_t stride; /* bytes from one stripe to the next */
-    int stripes;       /* without the shared one, which comes after them */
+    int stripes; /* without the shared one, which comes after them and is never anybody's: of those that found no other
+                        * one it cannot be told who is there, and what they have */
     int resources;
     char unused[LINE - sizeof(apr_time_t) - sizeof(apr_size_t) - 2 * sizeof(int)];
     char data[];
@@ -56,7 +55,6 @@ void mcp_meter_init(mcp_meter_t *meter, int stripes, int resources, apr_time_t s
     for (i = 0; i <= meter->stripes; i++) {
         stripe_of(meter, i)->resources = meter->resources;
     }
-    stripe_of(meter, meter->stripes)->shared = 1;
 }
 
 /* Compiler builtins and not APR's atomics, which have no 64 bits in places and which a thread sanitizer cannot see into. */
@@ -133,10 +131,8 @@ void mcp_stripe_lookup(mcp_stripe_t *stripe, int hit)
 
 void mcp_stripe_cache(mcp_stripe_t *stripe, apr_uint64_t entries, apr_uint64_t bytes)
 {
-    if (!stripe->shared) {
-        set(&stripe->entries, entries);
-        set(&stripe->bytes, bytes);
-    }
+    set(&stripe->entries, entries);
+    set(&stripe->bytes, bytes);
 }
 
 void mcp_meter_totals(mcp_meter_totals_t *totals, const mcp_meter_t *meter, int (*alive)(pid_t pid))

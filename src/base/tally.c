@@ -173,13 +173,15 @@ static int find(apr_uint64_t *pword, const group_t *group, apr_uint64_t key, apr
     int i, found = -1;
 
     for (i = 0; i < ROWS; i++) {
+        /* In this order: the stamp is not that of a row that has come in place of the word. */
+        apr_time_t stamp = __atomic_load_n(&group->stamps[i], __ATOMIC_ACQUIRE);
         apr_uint64_t word = get(&group->keys[i]), rank;
 
         if (is_for(word, key, now)) {
             *pword = word;
             return i;
         }
-        rank = rank_of(word, __atomic_load_n(&group->stamps[i], __ATOMIC_RELAXED), now);
+        rank = rank_of(word, stamp, now);
         if (rank > best) {
             best = rank;
             found = i;

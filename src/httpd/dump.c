@@ -108,7 +108,6 @@ static const apr_array_header_t *paths_of(const dump_t *dump, const found_t *fou
     const core_dir_config *core = found->section->core;
     const apr_array_header_t *samples;
     apr_array_header_t *paths = apr_array_make(dump->p, 4, sizeof(const char *));
-    const char *literal;
     int i;
 
     if (!mcp_section_is_pattern(core)) {
@@ -123,11 +122,6 @@ static const apr_array_header_t *paths_of(const dump_t *dump, const found_t *fou
         if (mcp_section_applies(core, path)) {
             APR_ARRAY_PUSH(paths, const char *) = path;
         }
-    }
-    literal =
-        core->r ? mcp_route_literal(core->d, dump->p) : apr_pstrmemdup(dump->p, core->d, strcspn(core->d, "*?[\\"));
-    if (literal) {
-        APR_ARRAY_PUSH(paths, const char *) = literal;
     }
     return paths;
 }
@@ -350,31 +344,40 @@ static void excepted_print(const dump_t *dump)
     }
 }
 
-/* What can be said of no single location. */
-static void whole_warn(dump_t *dump)
+/* What can be said of no single location: a paragraph of its own. */
+static void whole_warn(const dump_t *dump, int *count, const char *text)
+{
+    if (!(*count)++) {
+        mcp_sheet_line(&dump->sheet, "");
+    }
+    mcp_describe_warning(&dump->sheet, text);
+}
+
+static void whole_print(const dump_t *dump)
 {
     const char *path = NULL, *hosts;
-    int i;
+    int i, count = 0;
 
-    mcp_sheet_line(&dump->sheet, "");
     for (i = 0; i < dump->routes->all->nelts; i++) {
         const mcp_route_t *route = &APR_ARRAY_IDX(dump->routes->all, i, mcp_route_t);
 
         if (route->untold && (hosts = hosts_around(&path, dump, route))) {
-            mcp_describe_warning(&dump->sheet,
-                                 apr_psprintf(dump->p,
-                                              "%s sends requests such as %s of %s to a backend that depends on the "
-                                              "request; see to it that it is none of those above",
-                                              line_name(dump, route), path, hosts));
+            whole_warn(
+                dump, &count,
+                apr_psprintf(dump->p,
+                             "%s sends requests such as %s of %s to a backend that depends on the request; see to "
+                             "it that it is none of those above",
+                             line_name(dump, route), path, hosts));
         }
     }
     for (i = 0; i < dump->routes->forward->nelts; i++) {
         const ap_directive_t *d = APR_ARRAY_IDX(dump->routes->forward, i, const ap_directive_t *);
 
-        mcp_describe_warning(&dump->sheet, apr_pstrcat(dump->p, mcp_describe_place(d, dump->p),
-                                                       ": ProxyRequests On makes a forward proxy, which reaches every "
-                                                       "backend past all locations",
-                                                       NULL));
+        whole_warn(
+            dump, &count,
+            apr_pstrcat(dump->p, mcp_describe_place(d, dump->p),
+                        ": ProxyRequests On makes a forward proxy, which reaches every backend past all locations",
+                        NULL));
     }
 }
 
@@ -406,7 +409,7 @@ void mcp_dump(apr_pool_t *pconf, server_rec *s)
     }
     excepted_print(&dump);
     if (dump.found->nelts) {
-        whole_warn(&dump);
+        whole_print(&dump);
     }
     apr_file_flush(dump.sheet.out);
 }

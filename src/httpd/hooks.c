@@ -16,6 +16,7 @@
 #include "httpd/check.h"
 #include "httpd/counters.h"
 #include "httpd/courier.h"
+#include "httpd/dump.h"
 #include "httpd/gate.h"
 #include "httpd/introspect.h"
 #include "httpd/issuer.h"
@@ -105,6 +106,7 @@ void mcp_hooks_register(apr_pool_t *p)
     mcp_authz_register(p);
     ap_hook_pre_config(pre_config, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_check_config(mcp_check_config, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_test_config(mcp_dump, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_post_config(post_config, NULL, watchdog, APR_HOOK_MIDDLE);
     ap_hook_child_init(child_init, NULL, watchdog, APR_HOOK_FIRST);
 

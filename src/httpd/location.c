@@ -105,10 +105,10 @@ const char *mcp_location_resource(const char *path, const server_rec *s, apr_poo
     if (!s->server_hostname) {
         return NULL;
     }
-    if (!port && s->addrs) {
-        port = s->addrs->host_port;
+    /* A ServerName with a scheme and without a port is what clients see in front of a proxy, not where httpd listens. */
+    if (!port && !s->server_scheme) {
+        port = s->addrs && s->addrs->host_port ? s->addrs->host_port : first_listen_port();
     }
-    port = port ? port : first_listen_port();
     https = s->server_scheme ? !ap_cstr_casecmp(s->server_scheme, "https") : port == 443 || has_ssl(s, p);
     if (!port || port == (https ? 443u : 80u)) {
         return apr_psprintf(p, "%s://%s%s", https ? "https" : "http", s->server_hostname, path);

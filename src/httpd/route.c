@@ -7,6 +7,7 @@
 
 #include "httpd/backend.h"
 #include "httpd/check.h"
+#include "policy/sample.h"
 
 /* Where a line stands. */
 typedef struct place_t {
@@ -90,18 +91,12 @@ static void members_resolve(walk_t *walk)
 
 /* --- lines ------------------------------------------------------------------------------------------------------ */
 
-const char *mcp_route_literal(const char *regex, apr_pool_t *p)
+static const apr_array_header_t *examples_of(const char *path, apr_pool_t *p)
 {
-    apr_size_t len;
+    apr_array_header_t *examples = apr_array_make(p, 1, sizeof(const char *));
 
-    if (regex[0] != '^' || regex[1] != '/') {
-        return NULL;
-    }
-    len = strcspn(regex + 1, "\\.[]()|?*+{}^$");
-    if (len > 1 && regex[1 + len] && strchr("?*{", regex[1 + len])) {
-        len--;
-    }
-    return strchr(regex, '|') ? "/" : apr_pstrmemdup(p, regex + 1, len);
+    APR_ARRAY_PUSH(examples, const char *) = path;
+    return examples;
 }
 
 /* What the arguments of a <Location> or <LocationMatch> say. */
@@ -120,7 +115,7 @@ static void section_read(mcp_route_t *route, const ap_directive_t *d, apr_pool_t
     route->section.d = (char *)word;
     route->section.r = is_regex ? ap_pregcomp(p, word, AP_REG_EXTENDED) : NULL;
     route->section.d_is_fnmatch = !is_regex && apr_fnmatch_test(word);
-    route->path = is_regex ? mcp_route_literal(word, p) : route->section.d_is_fnmatch ? NULL : word;
+    route->examples = mcp_section_samples(&route->section, p);
     if (is_regex && !route->section.r) {
         route->kind = MCP_ROUTE_UNKNOWN;
     }
@@ -132,7 +127,13 @@ static void regex_set(mcp_route_t *route, const char *pattern, int flags, apr_po
     pattern += route->negated;
     route->regex = ap_pregcomp(p, pattern, AP_REG_EXTENDED | flags);
     route->kind = route->regex ? MCP_ROUTE_REGEX : MCP_ROUTE_UNKNOWN;
-    route->path = mcp_route_literal(pattern, p);
+    route->examples = mcp_sample_regex(pattern, p);
+}
+
+static void prefix_set(mcp_route_t *route, const char *path, apr_pool_t *p)
+{
+    route->path = path;
+    route->examples = examples_of(path, p);
 }
 
 /* A new route that takes what its place tells: a section, or everything. */
@@ -145,7 +146,7 @@ static mcp_route_t *route_add(walk_t *walk, const ap_directive_t *d, const place
     route->server = place->server;
     route->conditional = place->conditional;
     route->kind = place->foreign ? MCP_ROUTE_UNKNOWN : MCP_ROUTE_PREFIX;
-    route->path = "/";
+    prefix_set(route, "/", walk->p);
     if (place->section) {
         section_read(route, place->section, walk->p);
         route->kind = place->foreign ? MCP_ROUTE_UNKNOWN : route->kind;
@@ -169,7 +170,7 @@ static void pass_read(walk_t *walk, const ap_directive_t *d, const place_t *plac
     else {
         url = ap_getword_conf(walk->p, &args);
         route->alias = 1;
-        route->path = first;
+        prefix_set(route, first, walk->p);
         if (is_regex) {
             regex_set(route, first, 0, walk->p);
             route->negated = 0;
@@ -239,7 +240,7 @@ static void alias_read(walk_t *walk, const ap_directive_t *d, const place_t *pla
     if (place->section || place->foreign) {
         return;
     }
-    route->path = path;
+    prefix_set(route, path, walk->p);
     if (len > 5 && !ap_cstr_casecmp(d->directive + len - 5, "Match")) {
         regex_set(route, path, 0, walk->p);
     }
@@ -476,6 +477,24 @@ static void samples_add(apr_array_header_t *samples, const char *path, apr_pool_
     }
 }
 
+static void examples_add(apr_array_header_t *samples, const apr_array_header_t *examples, apr_pool_t *p)
+{
+    int i;
+
+    for (i = 0; i < examples->nelts; i++) {
+        if (*APR_ARRAY_IDX(examples, i, const char *) == '/') {
+            samples_add(samples, APR_ARRAY_IDX(examples, i, const char *), p);
+        }
+    }
+}
+
+const apr_array_header_t *mcp_section_samples(const core_dir_config *section, apr_pool_t *p)
+{
+    return section->r              ? mcp_sample_regex(section->d, p)
+           : section->d_is_fnmatch ? mcp_sample_fnmatch(section->d, p)
+                                   : examples_of(section->d, p);
+}
+
 apr_array_header_t *mcp_route_samples(const mcp_routes_t *routes, const mcp_route_t *route, const server_rec *s,
                                       apr_pool_t *p)
 {
@@ -483,21 +502,19 @@ apr_array_header_t *mcp_route_samples(const mcp_routes_t *routes, const mcp_rout
     apr_array_header_t *samples = apr_array_make(p, 16, sizeof(const char *));
     int i;
 
-    if (route && route->path && *route->path == '/') {
-        samples_add(samples, route->path, p);
+    if (route) {
+        examples_add(samples, route->examples, p);
     }
     for (i = 0; i < core->sec_url->nelts; i++) {
         const core_dir_config *section = ap_get_core_module_config(APR_ARRAY_IDX(core->sec_url, i, ap_conf_vector_t *));
 
-        if (!mcp_section_is_pattern(section) && *section->d == '/') {
-            samples_add(samples, section->d, p);
-        }
+        examples_add(samples, mcp_section_samples(section, p), p);
     }
     for (i = 0; i < routes->all->nelts; i++) {
         const mcp_route_t *other = &APR_ARRAY_IDX(routes->all, i, mcp_route_t);
 
-        if (other->path && *other->path == '/' && reaches(routes, other, s)) {
-            samples_add(samples, other->path, p);
+        if (reaches(routes, other, s)) {
+            examples_add(samples, other->examples, p);
         }
     }
     samples_add(samples, "/", p);

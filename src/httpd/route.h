@@ -16,13 +16,14 @@ typedef struct mcp_route_t {
     const ap_directive_t *at;
     server_rec *server; /* whose line it is; virtual hosts may inherit it from the main server */
     mcp_route_kind_t kind;
-    const char *path;        /* PREFIX: in front of what it takes; else a path to begin with, or NULL */
-    ap_regex_t *regex;       /* REGEX */
-    int negated;             /* REGEX: those that do not match */
-    core_dir_config section; /* SECTION */
-    int alias;               /* ProxyPass or ProxyPassMatch: the first that takes a path decides */
-    int conditional;         /* inside <If>, <ElseIf> or <Else>: judged per request */
-    const char *target;      /* URL as written, without user and query; NULL: it sends nothing to a backend */
+    const char *path;                   /* PREFIX: in front of what it takes */
+    const apr_array_header_t *examples; /* const char *: paths to try it with */
+    ap_regex_t *regex;                  /* REGEX */
+    int negated;                        /* REGEX: those that do not match */
+    core_dir_config section;            /* SECTION */
+    int alias;                          /* ProxyPass or ProxyPassMatch: the first that takes a path decides */
+    int conditional;                    /* inside <If>, <ElseIf> or <Else>: judged per request */
+    const char *target; /* URL as written, without user and query; NULL: it sends nothing to a backend */
     const apr_array_header_t *backends; /* const char *: "host:port", "unix:/path", a balancer and its members */
     int none;                           /* ProxyPass !: what it takes is not proxied */
     int untold;                         /* the backend depends on the request */
@@ -46,7 +47,7 @@ int mcp_route_takes(const mcp_routes_t *routes, const mcp_route_t *route, const 
 apr_array_header_t *mcp_route_samples(const mcp_routes_t *routes, const mcp_route_t *route, const server_rec *s,
                                       apr_pool_t *p);
 
-/* The text that all paths begin with that a regular expression matches; NULL when it is not tied to the beginning. */
-const char *mcp_route_literal(const char *regex, apr_pool_t *p);
+/* Paths that may be within a section: guesses where it is a pattern (mcp_sample_regex). */
+const apr_array_header_t *mcp_section_samples(const core_dir_config *section, apr_pool_t *p);
 
 #endif

@@ -47,7 +47,7 @@ static const char style[] =
     "td:last-child,th:last-child{padding-right:0}"
     "thead th{font-size:.875rem;color:var(--dim);border-bottom-width:2px;vertical-align:bottom}"
     "tbody th{font-weight:600;min-width:10rem}"
-    "tbody td{min-width:7rem}"
+    "tbody td{min-width:8.5rem}"
     "td.n,td.s,.small td{min-width:0}"
     ".s{white-space:nowrap}"
     "table+p{margin-top:.75rem}"
@@ -73,7 +73,7 @@ static const char style[] =
     ".small tbody th{font-weight:400;min-width:0;white-space:nowrap}"
     ".small td:last-child{width:60%}"
     /* narrow: each row is a block of lines "name  value" */
-    "@media(max-width:44rem){"
+    "@media(max-width:58rem){"
     ".stack,.stack :is(tbody,tr,tbody th,td,caption){display:block}"
     ".stack thead{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}"
     ".stack tr{border-bottom:2px solid var(--line);padding:.5rem 0}"

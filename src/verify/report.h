@@ -1,6 +1,6 @@
 /* The verdict as the JSON object that the command prints. */
-#ifndef MCP_REPORT_H
-#define MCP_REPORT_H
+#ifndef MCP_VERIFY_REPORT_H
+#define MCP_VERIFY_REPORT_H
 
 #include <apr_pools.h>
 #include <jansson.h>

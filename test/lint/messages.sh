@@ -7,8 +7,8 @@ docs=$srcdir/docs/messages.md
 [ -f "$docs" ] || { echo "$docs: not found" >&2; exit 1; }
 ls "$srcdir"/src/*/*.c "$srcdir"/src/base/status.h >/dev/null 2>&1 || { echo "$srcdir/src: not found" >&2; exit 1; }
 
-# One line per place: ID|WHAT|FILE. WHAT is the text with the call around it for an id inside a format, the function and the
-# level for an id that is handed on (the function's format is the text then), the table for a verdict.
+# One line per place: ID|WHAT|FILE. WHAT is the whole text for an id inside a format (two places may say the very same), the function
+# and the level for an id that is handed on (the function's format is the text then), the table for a verdict.
 places=$(for f in "$srcdir"/mod_mcp_oauth.c "$srcdir"/src/*/*.[ch]; do
     awk -v file="${f#"$srcdir"/}" '
         { text = text $0 " " }
@@ -19,7 +19,7 @@ places=$(for f in "$srcdir"/mod_mcp_oauth.c "$srcdir"/src/*/*.[ch]; do
                 after = substr(text, RSTART + RLENGTH)
                 if (after ~ /^"/ && before ~ /X\([A-Z_]+,[^()]*"$/) what = "verdict " seen[id]++
                 else if (after ~ /^"/) { what = before; sub(/.*[;{}] */, "", what); sub(/.*[^a-z_(]if \(.*\) \{/, "", what); what = "handed on: " what }
-                else if (after ~ /^: /) { what = after; sub(/".*/, "", what); what = "text" what " at " ++nth }
+                else if (after ~ /^: /) { what = after; sub(/" *[,)].*/, "", what); gsub(/\|/, "/", what); what = "text" what }
                 else what = "stray"
                 print id "|" what "|" file
                 before = before id
@@ -33,7 +33,7 @@ count=$(echo "$places" | grep -c '|')
 said=$(echo "$places" | awk -F'|' '$2 == "stray" { print $1 " in " $3 }')
 [ -z "$said" ] || fail "an id that begins no message: $said"
 said=$(echo "$places" | awk -F'|' '
-    { if ($1 in what && what[$1] != $2 "|" $3) print $1; what[$1] = $2 "|" $3 }' | LC_ALL=C sort -u)
+    { key = $2 ~ /^text/ ? $2 : $2 "|" $3; if ($1 in what && what[$1] != key) print $1; what[$1] = key }' | LC_ALL=C sort -u)
 [ -z "$said" ] || fail "one id for different messages: $(echo $said)
 $(echo "$places" | grep -E "^($(echo $said | tr ' ' '|'))\|")"
 
