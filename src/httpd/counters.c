@@ -36,6 +36,11 @@ static struct {
     mcp_stripe_t *stripe; /* of this child */
 } counters;
 
+void mcp_counters_reset(void)
+{
+    memset(&counters, 0, sizeof(counters));
+}
+
 int mcp_counters_alive(pid_t pid)
 {
     return kill(pid, 0) == 0 || errno == EPERM;

@@ -9,6 +9,9 @@
 #include "base/meter.h"
 #include "base/tally.h"
 
+/* Configuration is about to be read: what was made with the one of before is gone. */
+void mcp_counters_reset(void);
+
 /* post_config: makes the memory, or goes on with that of before. */
 int mcp_counters_post_config(apr_pool_t *pconf, server_rec *s);
 /* Once per child: where it counts. */

@@ -39,6 +39,7 @@ static int pre_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp)
     mcp_config_reset();
     mcp_remarks_reset(pconf);
     mcp_issuers_reset(pconf);
+    mcp_counters_reset();
     mcp_limit_reset();
     mcp_authz_reset(pconf);
     return mcp_share_pre_config(pconf) == OK && mcp_socache_pre_config(pconf) == OK ? OK : !OK;

@@ -20,6 +20,7 @@ static mcp_limiter_t *limiter; /* made by the parent, before children */
 void mcp_limit_reset(void)
 {
     wanted = 0;
+    limiter = NULL;
 }
 
 void mcp_limit_wanted(void)

@@ -51,6 +51,9 @@ like get("$well/mcp")->{body}, qr/"x_number":42\b/, 'PRM-11 a number is a number
 is_deeply [sort keys %{ document("$well/least", 'DPoP Off') }], [qw(authorization_servers bearer_methods_supported resource)], 'POP-7 McpOAuthDPoP Off: even less';
 is_deeply document("$well/required", 'RequireScope')->{scopes_supported}, ['s:b', 's:a'], 'PRM-9 scopes_supported from RequireScope, in order';
 
+is document("$well/mcp", 'ServerName with a scheme and no port', where => 'metadata_front')->{resource}, 'https://front.test/mcp',
+    'PRM-2 what clients see in front of a proxy, not where httpd listens';
+
 # --- where
 is document("$well/slash/", 'a slash at the end')->{resource}, 'https://mcp.test/slash/', 'PRM-2 PRM-4 the slash stays';
 is document("$well/deep/er/path", 'a resource with another name')->{resource}, 'https://other.test/deep/er/path',
