@@ -144,15 +144,16 @@ static authz_status line_check(request_rec *r, const char *text, const void *par
     const mcp_location_t *location = mcp_location_of(r);
     mcp_request_t *request = location ? mcp_access_verdict(r, location) : NULL;
     const line_t *line = parsed;
+    authz_status refusal = line->negated ? AUTHZ_GRANTED : AUTHZ_DENIED; /* what is to be without it is refused by this */
     apr_array_header_t *needed;
 
     if (!request) {
         ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r,
                       "MCP0968: Require mcp-scope and Require mcp-claim refuse everything where McpOAuth is not On");
-        return AUTHZ_DENIED;
+        return refusal;
     }
     if (request->status != MCP_OK || !request->grant) {
-        return AUTHZ_DENIED;
+        return refusal;
     }
     if (mcp_valueset_has(&request->grant->conditions, line->condition)) {
         request->needed = line->negated ? request->needed : NULL;

@@ -411,5 +411,5 @@ void mcp_dump(apr_pool_t *pconf, server_rec *s)
     if (dump.found->nelts) {
         whole_print(&dump);
     }
-    apr_file_flush(dump.sheet.out);
+    mcp_sheet_close(&dump.sheet);
 }

@@ -13,7 +13,12 @@
 apr_status_t mcp_sheet_open(mcp_sheet_t *sheet, apr_pool_t *p)
 {
     sheet->p = p;
-    return apr_file_open_stdout(&sheet->out, p);
+    return apr_file_open_flags_stdout(&sheet->out, APR_FOPEN_BUFFERED, p);
+}
+
+void mcp_sheet_close(mcp_sheet_t *sheet)
+{
+    apr_file_flush(sheet->out);
 }
 
 /* Characters of UTF-8 text. */

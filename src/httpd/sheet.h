@@ -10,7 +10,9 @@ typedef struct mcp_sheet_t {
     apr_pool_t *p; /* for what is printed */
 } mcp_sheet_t;
 
+/* What is written may be held back until mcp_sheet_close. */
 apr_status_t mcp_sheet_open(mcp_sheet_t *sheet, apr_pool_t *p);
+void mcp_sheet_close(mcp_sheet_t *sheet);
 
 /* All texts are made safe to print (mcp_explain_clean) and wrapped between words. A line, wrapped further in. */
 void mcp_sheet_line(const mcp_sheet_t *sheet, const char *text);

@@ -21,8 +21,8 @@ int mcp_pattern_match(const mcp_pattern_t *pattern, const char *text);
 /* Is there a text that both match? Time and memory at most proportional to the product of both lengths, no recursion. */
 int mcp_pattern_meets(const mcp_pattern_t *a, const mcp_pattern_t *b);
 
-/* Does a match every text that b matches? Exact as long as a stands for texts over any bytes: a star of b counts as a byte
- * that no literal of a holds. Time at most proportional to the product of both lengths, no memory, no recursion. */
+/* Does a match every text that b matches? What a star of b stands for is taken by a star of a alone, so yes is always true, and
+ * no is too unless the literals of a use up all bytes there are. Time at most proportional to the product of both lengths, no memory, no recursion. */
 int mcp_pattern_covers(const mcp_pattern_t *a, const mcp_pattern_t *b);
 
 /* The pattern of all URIs that a URI template may become: an expression {...} stands for any run of bytes, a brace that is
