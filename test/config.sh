@@ -1425,7 +1425,7 @@ minimal='<Location "/mcp">
     McpOAuthIssuer https://sso.example.com
 </Location>'
 server_name=http://mcp.example.com
-bad 'ServerName is plain http' "'http://mcp.example.com:1/mcp', made of ServerName and path, is plain http; write McpOAuthResource https://HOST/PATH" <<END
+bad 'ServerName is plain http' "'http://mcp.example.com/mcp', made of ServerName and path, is plain http; write McpOAuthResource https://HOST/PATH" <<END
 $minimal
 END
 server_name=mcp.example.com:80

@@ -49,9 +49,10 @@ apr_uint64_t mcp_meter_requests(const mcp_meter_t *meter, int resource, int colu
 #define MCP_CALLS_BUCKETS 11
 typedef struct mcp_calls_t {
     apr_uint64_t answered, failed;
-    apr_uint64_t cached;                     /* not made: the answer was known in this server or in a cache it shares */
-    apr_uint64_t duration;                   /* microseconds, of all calls together */
-    apr_uint64_t buckets[MCP_CALLS_BUCKETS]; /* calls that took mcp_calls_bound(i) at most, and longer than the one before */
+    apr_uint64_t cached;   /* not made: the answer was known in this server or in a cache it shares */
+    apr_uint64_t duration; /* microseconds, of all calls together */
+    apr_uint64_t
+        buckets[MCP_CALLS_BUCKETS]; /* calls that took mcp_calls_bound(i) at most, and longer than the one before */
 } mcp_calls_t;
 /* 5 ms, 10, 25, 50, 100, 250, 500, 1 s, 2.5 s, 5 s, 10 s: microseconds. */
 apr_interval_time_t mcp_calls_bound(int bucket);

@@ -144,7 +144,8 @@ static authz_status line_check(request_rec *r, const char *text, const void *par
     const mcp_location_t *location = mcp_location_of(r);
     mcp_request_t *request = location ? mcp_access_verdict(r, location) : NULL;
     const line_t *line = parsed;
-    authz_status refusal = line->negated ? AUTHZ_GRANTED : AUTHZ_DENIED; /* what is to be without it is refused by this */
+    authz_status refusal =
+        line->negated ? AUTHZ_GRANTED : AUTHZ_DENIED; /* what is to be without it is refused by this */
     apr_array_header_t *needed;
 
     if (!request) {

@@ -32,11 +32,11 @@ struct mcp_limiter_t {
     group_t groups[];
 };
 
-/* A key must not have two buckets. So an entry becomes a key's in two steps: a claim (part of the key, and a number no other
- * one has) takes the place of what is there, then the key takes the place of the claim. In between whoever sees the claim
- * looks at all other entries: another claim of the key is removed; is the key there, the claim is. Of two claims the one that
- * was made later is looked for by nobody but sees the earlier one, so they cannot both end as keys. Whoever comes across a
- * claim to its own key brings it to its end, so nobody waits; one whose maker was killed is as good as an unused entry. */
+/* A key must not have two buckets. So an entry becomes a key's in two steps: a claim (part of the key, and a number that no other
+ * claim has) takes the place of what is there, then the key takes the place of the claim. In between all other entries are
+ * looked at: another claim of the key is removed; when the key is there, the claim itself is. Of two claims at least one is
+ * there when the look on behalf of the other begins, so they cannot both end as the key. Whoever comes across a claim of his
+ * key brings it to its end, so nobody waits, and one whose maker was killed is no worse than an unused entry. */
 #define CLAIM_BITS 16 /* the lowest is 1, the others number it */
 
 typedef struct pace_t {

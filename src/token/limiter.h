@@ -11,9 +11,8 @@ typedef struct mcp_limiter_t mcp_limiter_t;
 #define MCP_LIMITER_PERIOD_MAX ((apr_interval_time_t)3652 * 86400 * 1000000) /* ten years */
 
 typedef struct mcp_rate_t {
-    int count; /* what a full bucket holds, > 0 */
-    apr_interval_time_t
-        period; /* microseconds in which an empty one fills, evenly; >= count, <= MCP_LIMITER_PERIOD_MAX */
+    int count;                  /* what a full bucket holds, > 0 */
+    apr_interval_time_t period; /* microseconds in which an empty one fills, evenly; count to MCP_LIMITER_PERIOD_MAX */
 } mcp_rate_t;
 
 /* Bytes that a memory of that many groups (a power of two) of eight buckets takes, for who makes the memory; it has to be
