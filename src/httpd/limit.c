@@ -12,15 +12,22 @@ APLOG_USE_MODULE(mcp_oauth);
 
 #define RETAINED "mod_mcp_oauth_limits " MCP_VERSION
 #define GROUPS 65536 /* of eight buckets: half a million users at the same time, in 8 MiB */
+#define SALT 16      /* bytes */
 #define LINE 64      /* bytes, of a processor's cache */
 
-static int wanted;             /* while configuration is read */
-static mcp_limiter_t *limiter; /* made by the parent, before children */
+/* Outlives restarts. */
+typedef struct retained_t {
+    mcp_limiter_t *limiter;
+    char salt[2 * SALT + 1]; /* so that nobody who chooses names can choose whose buckets are beside his */
+} retained_t;
+
+static int wanted;                        /* while configuration is read */
+static const struct retained_t *retained; /* made by the parent, before children */
 
 void mcp_limit_reset(void)
 {
     wanted = 0;
-    limiter = NULL;
+    retained = NULL;
 }
 
 void mcp_limit_wanted(void)
@@ -28,27 +35,40 @@ void mcp_limit_wanted(void)
     wanted = 1;
 }
 
+static apr_status_t retained_fill(retained_t *made, apr_pool_t *p)
+{
+    unsigned char salt[SALT];
+    apr_shm_t *shm;
+    apr_status_t rv = apr_generate_random_bytes(salt, sizeof(salt));
+
+    if (rv == APR_SUCCESS) {
+        ap_bin2hex(salt, sizeof(salt), made->salt);
+        rv = apr_shm_create(&shm, mcp_limiter_bytes(GROUPS) + LINE, NULL, p);
+    }
+    if (rv == APR_SUCCESS) {
+        made->limiter = (mcp_limiter_t *)APR_ALIGN((apr_uintptr_t)apr_shm_baseaddr_get(shm), LINE);
+        mcp_limiter_init(made->limiter, GROUPS);
+    }
+    return rv;
+}
+
 int mcp_limit_post_config(server_rec *s)
 {
-    mcp_limiter_t **retained = ap_retained_data_get(RETAINED);
-    apr_shm_t *shm;
+    retained_t *made = ap_retained_data_get(RETAINED);
+    apr_status_t rv;
 
     if (!wanted) {
         return OK;
     }
-    if (!retained) {
-        retained = ap_retained_data_create(RETAINED, sizeof(mcp_limiter_t *));
+    if (!made) {
+        made = ap_retained_data_create(RETAINED, sizeof(*made));
     }
-    if (!*retained) {
-        if (apr_shm_create(&shm, mcp_limiter_bytes(GROUPS) + LINE, NULL, s->process->pool) != APR_SUCCESS) {
-            ap_log_error(APLOG_MARK, APLOG_STARTUP | APLOG_EMERG, 0, s,
-                         "MCP0967: the memory for counters and rate limits cannot be made; raise the system's limits");
-            return !OK;
-        }
-        *retained = (mcp_limiter_t *)APR_ALIGN((apr_uintptr_t)apr_shm_baseaddr_get(shm), LINE);
-        mcp_limiter_init(*retained, GROUPS);
+    if (!made->limiter && (rv = retained_fill(made, s->process->pool)) != APR_SUCCESS) {
+        ap_log_error(APLOG_MARK, APLOG_STARTUP | APLOG_EMERG, rv, s,
+                     "MCP0967: the memory for counters and rate limits cannot be made; raise the system's limits");
+        return !OK;
     }
-    limiter = *retained;
+    retained = made;
     return OK;
 }
 
@@ -91,7 +111,7 @@ static void give_back(const mcp_request_t *request, const apr_uint64_t *keys, co
 
     for (i = 0; i < n; i++) {
         if (costs[i]) {
-            mcp_limiter_give(limiter, keys[i], &APR_ARRAY_IDX(request->location->limits, i, mcp_limit_t).rate,
+            mcp_limiter_give(retained->limiter, keys[i], &APR_ARRAY_IDX(request->location->limits, i, mcp_limit_t).rate,
                              costs[i]);
         }
     }
@@ -116,11 +136,11 @@ mcp_status_t mcp_limit_check(mcp_request_t *request, const mcp_operation_t *oper
         if (!(costs[i] = cost_of(request, limit, operations, count, p))) {
             continue;
         }
-        if (!limiter || !key_of(&keys[i], request, limit)) {
+        if (!retained || !key_of(&keys[i], request, limit)) {
             give_back(request, keys, costs, i);
             return MCP_INTERNAL;
         }
-        if ((wait = mcp_limiter_take(limiter, keys[i], &limit->rate, costs[i], now)) != 0) {
+        if ((wait = mcp_limiter_take(retained->limiter, keys[i], &limit->rate, costs[i], now)) != 0) {
             give_back(request, keys, costs, i);
             return refuse(request, limit, wait);
         }
