@@ -1,29 +1,41 @@
 #!/bin/bash
-# usage: run.sh [--unit | --load | --e2e] [--help]
+# usage: run.sh [--unit | --load | --e2e] [--no-keycloak] [--help]
 #
 # Tests everything, on a fresh machine too: installs what is missing (apt-get), builds out of tree, runs "make check", then the
 # load test in its short form, the end-to-end tests (clients and servers, a browser, the conformance suite, real authorization
-# servers) and the quickstart's demo. The last line is "N passed, N failed"; exit 0 only if nothing failed.
+# servers) and the quickstart's demos. The last line is "N passed, N failed"; exit 0 only if nothing failed.
 # What was skipped, or could not run, counts as failed.
 #
-#   --unit   only "make check": unit tests, guards, and the Apache::Test suites
-#   --load   only the load test, in its short form (test/load.sh --long is the one for releases)
-#   --e2e    only the end-to-end tests and the demo
+#   --unit         only "make check": unit tests, guards, and the Apache::Test suites
+#   --load         only the load test, in its short form (test/load.sh --long is the one for releases)
+#   --e2e          only the end-to-end tests and the demos
+#   --no-keycloak  leave out what needs a Keycloak (test/e2e/keycloak.sh, and the quickstart's demo with it): Java, 170 MB from
+#                  Maven, and some minutes; so does MCP_TEST_NO_KEYCLOAK=1
 #
-# Everything is written below MCP_TEST_DIR (default: build in the source tree). CONFIGURE_FLAGS goes to configure.
+# Everything is written below MCP_TEST_DIR (default: build in the source tree); MCP_KEYCLOAK_DIR names another place for Keycloak.
+# CONFIGURE_FLAGS goes to configure.
 set -uo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 source=$(cd "$here/.." && pwd)
 . "$source/conf/quickstart/setup.sh"
 
-unit=1 load=1 e2e=1
-case ${1:-} in
-    '') ;;
+unit=1 load=1 e2e=1 keycloak=1 part=''
+[ -z "${MCP_TEST_NO_KEYCLOAK:-}" ] || keycloak=''
+for option; do
+    case $option in
+        --unit | --load | --e2e)
+            [ -z "$part" ] || die "$part and $option cannot both be the only part"
+            part=$option
+            ;;
+        --no-keycloak) keycloak='' ;;
+        -h | --help) sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//p}' "${BASH_SOURCE[0]}"; exit 0 ;;
+        *) die "unknown option $option; run.sh --help lists them" ;;
+    esac
+done
+case $part in
     --unit) load='' e2e='' ;;
     --load) unit='' e2e='' ;;
     --e2e) unit='' load='' ;;
-    -h | --help) sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//p}' "${BASH_SOURCE[0]}"; exit 0 ;;
-    *) die "unknown option $1; run.sh --help lists them" ;;
 esac
 passed=0 failed=0
 
@@ -131,21 +143,27 @@ end_to_end() { # end_to_end SCRIPT   of test/e2e
     judge_run "test/e2e/$1" "$build/e2e-$1.out"
 }
 
-demo() {
-    local status bad
-    MCP_QUICKSTART_DIR=$build/quickstart "$source/conf/quickstart/run.sh" --demo --module "$MODULE" --port "$(free_ports 1)" \
-        </dev/null | tee "$build/demo.out"
+demo() { # demo LOG OPTION...   of conf/quickstart/run.sh
+    local log=$1 status bad port keycloak_port
+    shift
+    read -r port keycloak_port <<<"$(free_ports 2)"
+    MCP_QUICKSTART_DIR=$build/quickstart "$source/conf/quickstart/run.sh" "$@" --demo --module "$MODULE" \
+        --port "$port" --keycloak-port "$keycloak_port" </dev/null | tee "$log"
     status=${PIPESTATUS[0]}
-    bad=$(grep -c '^FAIL ' "$build/demo.out")
+    bad=$(grep -c '^FAIL ' "$log")
     [ "$status" = 0 ] || [ "$bad" -gt 0 ] || bad=1
-    count "$(grep -c '^ok ' "$build/demo.out")" "$bad" "conf/quickstart/run.sh --demo"
+    count "$(grep -c '^ok ' "$log")" "$bad" "conf/quickstart/run.sh${1:+ $1} --demo"
 }
 
 prepare
 [ -z "$unit" ] || make_check
 [ -z "$load" ] || under_load
 if [ -n "$e2e" ]; then
-    for script in run browser conformance keycloak provider; do end_to_end "$script"; done
-    demo
+    # One Keycloak for all that need it.
+    export MCP_KEYCLOAK_DIR=${MCP_KEYCLOAK_DIR:-$build/e2e/keycloak}
+    for script in run browser conformance ${keycloak:+keycloak} provider; do end_to_end "$script"; done
+    demo "$build/demo.out"
+    if [ -n "$keycloak" ]; then demo "$build/demo-keycloak.out" --keycloak
+    else printf 'left out, as told: what needs a Keycloak\n'; fi
 fi
 exit 0
