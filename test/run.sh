@@ -3,7 +3,8 @@
 #
 # Tests everything, on a fresh machine too: installs what is missing (apt-get), builds out of tree, runs "make check", then the
 # load test in its short form, the end-to-end tests (clients and servers, a browser, the conformance suite, real authorization
-# servers) and the quickstart's demos. The last line is "N passed, N failed"; exit 0 only if nothing failed.
+# servers, other modules beside this one), the packages (installed into the system and removed again), and the quickstart's
+# demos. The last line is "N passed, N failed"; exit 0 only if nothing failed.
 # What was skipped, or could not run, counts as failed.
 #
 #   --unit         only "make check": unit tests, guards, and the Apache::Test suites
@@ -155,13 +156,19 @@ demo() { # demo LOG OPTION...   of conf/quickstart/run.sh
     count "$(grep -c '^ok ' "$log")" "$bad" "conf/quickstart/run.sh${1:+ $1} --demo"
 }
 
+packages() {
+    "$here/package.sh" </dev/null | tee "$build/package.out" | sed '$d'
+    judge_run test/package "$build/package.out"
+}
+
 prepare
 [ -z "$unit" ] || make_check
 [ -z "$load" ] || under_load
 if [ -n "$e2e" ]; then
     # One Keycloak for all that need it.
     export MCP_KEYCLOAK_DIR=${MCP_KEYCLOAK_DIR:-$build/e2e/keycloak}
-    for script in run browser conformance ${keycloak:+keycloak} provider; do end_to_end "$script"; done
+    for script in run browser conformance ${keycloak:+keycloak} provider beside; do end_to_end "$script"; done
+    packages
     demo "$build/demo.out"
     if [ -n "$keycloak" ]; then demo "$build/demo-keycloak.out" --keycloak
     else printf 'left out, as told: what needs a Keycloak\n'; fi
