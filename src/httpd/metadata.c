@@ -3,6 +3,7 @@
 #include <http_core.h>
 #include <http_protocol.h>
 #include <http_request.h>
+#include <util_filter.h>
 
 #include <apr_strings.h>
 #include <openssl/evp.h>
@@ -155,6 +156,19 @@ apr_array_header_t *mcp_documents_resources(apr_pool_t *p)
 
 /* --- answering -------------------------------------------------------------------------------------------------- */
 
+/* What httpd does in front of a handler: mod_filter (AddOutputFilterByType) crashes when it was not initialized. */
+static int filters_insert(request_rec *r)
+{
+    ap_filter_t *filter;
+    int rc = OK;
+
+    ap_run_insert_filter(r);
+    for (filter = r->output_filters; filter && rc == OK; filter = filter->next) {
+        rc = filter->frec->filter_init_func ? filter->frec->filter_init_func(filter) : OK;
+    }
+    return rc;
+}
+
 static int document_answer(request_rec *r, const document_t *document)
 {
     int rc;
@@ -170,8 +184,7 @@ static int document_answer(request_rec *r, const document_t *document)
                        "Accept, Authorization, Content-Type, MCP-Protocol-Version");
         apr_table_setn(r->headers_out, "Access-Control-Max-Age", "7200");
         r->status = HTTP_NO_CONTENT;
-        ap_run_insert_filter(r);
-        return OK;
+        return filters_insert(r);
     }
     if (r->method_number != M_GET) {
         return mcp_answer_plain(r, HTTP_METHOD_NOT_ALLOWED, "method_not_allowed", "The HTTP method is not allowed",
@@ -186,14 +199,14 @@ static int document_answer(request_rec *r, const document_t *document)
     }
     if ((rc = ap_meets_conditions(r)) != OK) {
         r->status = rc; /* not returned: ap_die would throw Cache-Control and ETag away with headers_out */
-        ap_run_insert_filter(r);
-        return OK;
+        return filters_insert(r);
     }
     ap_set_content_type(r, "application/json");
     ap_set_content_length(r, (apr_off_t)strlen(document->text));
-    ap_run_insert_filter(r);
-    ap_rputs(document->text, r);
-    return OK;
+    if ((rc = filters_insert(r)) == OK) {
+        ap_rputs(document->text, r);
+    }
+    return rc;
 }
 
 int mcp_metadata_handler(request_rec *r, int lookup)

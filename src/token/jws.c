@@ -223,11 +223,9 @@ mcp_status_t mcp_jws_verify(const mcp_jws_t *jws, const mcp_jwk_t *key)
         signature = der;
         ok = len > 0;
     }
-    if (ok && verify(jws, verifier, signature, len)) {
-        return MCP_OK;
-    }
-    ERR_clear_error();
-    return MCP_TOKEN_SIGNATURE;
+    ok = ok && verify(jws, verifier, signature, len);
+    ERR_clear_error(); /* after success too: OpenSSL 3.5 reports what it then can do without */
+    return ok ? MCP_OK : MCP_TOKEN_SIGNATURE;
 }
 
 mcp_status_t mcp_jws_verify_set(const char **pkid, const mcp_jws_t *jws, const mcp_keyset_t *set)

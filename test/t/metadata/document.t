@@ -54,6 +54,17 @@ is_deeply document("$well/required", 'RequireScope')->{scopes_supported}, ['s:b'
 is document("$well/mcp", 'ServerName with a scheme and no port', where => 'metadata_front')->{resource}, 'https://front.test/mcp',
     'PRM-2 what clients see in front of a proxy, not where httpd listens';
 
+# mod_filter, which distributions set up for all that is JSON, wants to be initialized.
+{
+    my %at = (where => 'metadata_front', headers => ['Accept-Encoding', 'gzip']);
+    my $r = get("$well/mcp", %at);
+    is_status($r, 200, 'PRM-1 AddOutputFilterByType DEFLATE');
+    is header($r, 'Content-Encoding'), 'gzip', 'PRM-1 AddOutputFilterByType DEFLATE: compressed';
+    is_status(get("$well/mcp", %at, verb => $_), $_ eq 'HEAD' ? 200 : 204, "PRM-1 AddOutputFilterByType DEFLATE: $_") for qw(HEAD OPTIONS);
+    is_status(get("$well/mcp", %at, headers => [@{ $at{headers} }, 'If-None-Match', '*']), 304, 'PRM-16 AddOutputFilterByType DEFLATE: not modified');
+    is_status(get("$well/none", %at), 404, 'PRM-5 AddOutputFilterByType DEFLATE: not found');
+}
+
 # --- where
 is document("$well/slash/", 'a slash at the end')->{resource}, 'https://mcp.test/slash/', 'PRM-2 PRM-4 the slash stays';
 is document("$well/deep/er/path", 'a resource with another name')->{resource}, 'https://other.test/deep/er/path',
