@@ -17,7 +17,8 @@ struct mcp_meter_t {
     int stripes; /* without the shared one, which comes after them and is never anybody's: of those that found no other
                         * one it cannot be told who is there, and what they have */
     int resources;
-    char unused[LINE - sizeof(apr_time_t) - sizeof(apr_size_t) - 2 * sizeof(int)];
+    int crowded; /* has somebody had to take the shared one? */
+    char unused[LINE - sizeof(apr_time_t) - sizeof(apr_size_t) - 3 * sizeof(int)];
     char data[];
 };
 
@@ -45,16 +46,10 @@ static mcp_stripe_t *stripe_of(const mcp_meter_t *meter, int i)
 
 void mcp_meter_init(mcp_meter_t *meter, int stripes, int resources, apr_time_t started)
 {
-    int i;
-
-    memset(meter, 0, mcp_meter_bytes(stripes, resources));
     meter->started = started;
     meter->stride = stride_of(resources);
     meter->stripes = at_least_one(stripes);
     meter->resources = at_least_one(resources);
-    for (i = 0; i <= meter->stripes; i++) {
-        stripe_of(meter, i)->resources = meter->resources;
-    }
 }
 
 /* Compiler builtins and not APR's atomics, which have no 64 bits in places and which a thread sanitizer cannot see into. */
@@ -81,7 +76,7 @@ static int is_free(pid_t owner, pid_t pid, int (*alive)(pid_t pid))
 }
 
 /* The caches of who was here before are gone with it, and must not be taken for the new one's, not even for a moment. */
-static int take(mcp_stripe_t *stripe, pid_t pid, int (*alive)(pid_t pid))
+static int take(mcp_stripe_t *stripe, int resources, pid_t pid, int (*alive)(pid_t pid))
 {
     pid_t owner = __atomic_load_n(&stripe->pid, __ATOMIC_ACQUIRE);
 
@@ -91,26 +86,37 @@ static int take(mcp_stripe_t *stripe, pid_t pid, int (*alive)(pid_t pid))
     }
     set(&stripe->entries, 0);
     set(&stripe->bytes, 0);
+    stripe->resources = resources;
     __atomic_store_n(&stripe->pid, pid, __ATOMIC_RELEASE);
     return 1;
+}
+
+/* Has anybody ever counted there? They are taken in order: none behind an unused one is used, but for the shared one. What
+ * nobody has touched is not to be touched by readers either, as it would take memory. */
+static int is_used(const mcp_meter_t *meter, int i)
+{
+    return i < meter->stripes ? __atomic_load_n(&stripe_of(meter, i)->pid, __ATOMIC_ACQUIRE) != 0
+                              : __atomic_load_n(&meter->crowded, __ATOMIC_ACQUIRE);
 }
 
 mcp_stripe_t *mcp_meter_join(mcp_meter_t *meter, pid_t pid, int (*alive)(pid_t pid))
 {
     int i;
 
-    for (i = 0; i < meter->stripes; i++) {
+    for (i = 0; i < meter->stripes && is_used(meter, i); i++) {
         pid_t owner = __atomic_load_n(&stripe_of(meter, i)->pid, __ATOMIC_ACQUIRE);
 
-        if ((owner == pid || owner == -pid) && take(stripe_of(meter, i), pid, alive)) {
+        if ((owner == pid || owner == -pid) && take(stripe_of(meter, i), meter->resources, pid, alive)) {
             return stripe_of(meter, i);
         }
     }
     for (i = 0; i < meter->stripes; i++) {
-        if (take(stripe_of(meter, i), pid, alive)) {
+        if (take(stripe_of(meter, i), meter->resources, pid, alive)) {
             return stripe_of(meter, i);
         }
     }
+    __atomic_store_n(&stripe_of(meter, meter->stripes)->resources, meter->resources, __ATOMIC_RELAXED);
+    __atomic_store_n(&meter->crowded, 1, __ATOMIC_RELEASE);
     return stripe_of(meter, meter->stripes);
 }
 
@@ -141,7 +147,7 @@ void mcp_meter_totals(mcp_meter_totals_t *totals, const mcp_meter_t *meter, int 
 
     memset(totals, 0, sizeof(*totals));
     totals->started = meter->started;
-    for (i = 0; i <= meter->stripes; i++) {
+    for (i = 0; i <= meter->stripes && is_used(meter, i); i++) {
         const mcp_stripe_t *stripe = stripe_of(meter, i);
         pid_t owner = __atomic_load_n(&stripe->pid, __ATOMIC_ACQUIRE);
 
@@ -163,7 +169,7 @@ apr_uint64_t mcp_meter_requests(const mcp_meter_t *meter, int resource, int colu
     if (resource < 0 || resource >= meter->resources || column < 0 || column >= MCP_METER_COLUMNS) {
         return 0;
     }
-    for (i = 0; i <= meter->stripes; i++) {
+    for (i = 0; i <= meter->stripes && is_used(meter, i); i++) {
         sum += get(&stripe_of(meter, i)->counts[(apr_size_t)resource * MCP_METER_COLUMNS + (apr_size_t)column]);
     }
     return sum;

@@ -20,7 +20,7 @@ typedef struct mcp_stripe_t mcp_stripe_t;
 
 /* Bytes for that many stripes (> 0) and resources (> 0), for who makes the memory; it has to be aligned to 64 bytes. */
 apr_size_t mcp_meter_bytes(int stripes, int resources);
-/* All zero; started: wall clock now. */
+/* Nothing has been counted. meter: zero bytes, of which only those are touched that are needed; started: wall clock now. */
 void mcp_meter_init(mcp_meter_t *meter, int stripes, int resources, apr_time_t started);
 
 /* A stripe for process pid: a free one, or one whose process alive says is gone; when there is none, the last one, which is

@@ -20,6 +20,7 @@ APLOG_USE_MODULE(mcp_oauth);
     "DPoP"
 #define EXPOSED_HEADERS "WWW-Authenticate, Mcp-Session-Id, MCP-Protocol-Version, DPoP-Nonce, Retry-After"
 #define RETRY_AFTER "5"
+#define ITEM_MAX 512   /* bytes of one item of a log line */
 #define GRANTED_MAX 64 /* names in one Access-Control-Allow-Headers */
 /* An unread body longer than this is not worth swallowing for the sake of the connection. */
 #define SWALLOW_MAX (64 * 1024)
@@ -252,18 +253,36 @@ static const char *body_make(request_rec *r, const mcp_request_t *request, mcp_s
     return oauth_body(r, request, info->error, info->text);
 }
 
+/* One item of a line: no space, so that nobody can write items of his own into it, and not so long that those behind it are
+ * cut off. httpd escapes control bytes. */
+static const char *item(const char *value, apr_pool_t *p)
+{
+    char *copy, *c;
+
+    if (!value || !*value) {
+        return "-";
+    }
+    if (!strchr(value, ' ') && strlen(value) <= ITEM_MAX) {
+        return value;
+    }
+    copy = apr_pstrndup(p, value, ITEM_MAX);
+    for (c = copy; *c; c++) {
+        *c = *c == ' ' ? '_' : *c;
+    }
+    return copy;
+}
+
 void mcp_answer_log(request_rec *r, const mcp_request_t *request, int level, const char *id, const char *slug)
 {
     const mcp_grant_t *grant = request->grant;
+    const char *error = request->location->error;
 
-#define ITEM(value) ((value) ? (value) : "-") /* httpd escapes control bytes in the line */
     ap_log_rerror(APLOG_MARK, level, 0, r,
                   "%s: %s: %s %s request_id=%s iss=%s client=%s sub=%s method=%s object=%s%s%s", id, slug,
-                  ITEM(r->method), ITEM(r->uri), request->id, ITEM(grant ? grant->iss : NULL),
-                  ITEM(grant ? grant->client : NULL), ITEM(grant ? grant->sub : NULL),
-                  ITEM(mcp_request_method(request)), ITEM(mcp_request_object(request)),
-                  request->location->error ? ": " : "", request->location->error ? request->location->error : "");
-#undef ITEM
+                  item(r->method, r->pool), item(r->uri, r->pool), request->id,
+                  item(grant ? grant->iss : NULL, r->pool), item(grant ? grant->client : NULL, r->pool),
+                  item(grant ? grant->sub : NULL, r->pool), item(mcp_request_method(request), r->pool),
+                  item(mcp_request_object(request), r->pool), error ? ": " : "", error ? error : "");
 }
 
 /* --- the way out ------------------------------------------------------------------------------------------------ */

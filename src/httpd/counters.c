@@ -67,11 +67,19 @@ static int introspectors_count(void)
     return n;
 }
 
+/* Meter, rows of Shadow, rows of usage, calls: each as well aligned as anything. */
+static apr_size_t memory_bytes(int stripes)
+{
+    return APR_ALIGN(mcp_meter_bytes(stripes, counters.resources->nelts), LINE) +
+           APR_ALIGN(mcp_tally_bytes(SHADOW_ROWS), LINE) + APR_ALIGN(mcp_tally_bytes(USAGE_ROWS), LINE) +
+           introspectors_count() * APR_ALIGN(sizeof(mcp_calls_t), LINE);
+}
+
 /* By which memory of another configuration is told from this one's. */
 static const char *layout_make(int stripes, apr_pool_t *p)
 {
-    const char *layout =
-        apr_psprintf(p, "%s %d %s", MCP_VERSION, stripes, apr_array_pstrcat(p, counters.resources, ' '));
+    const char *layout = apr_psprintf(p, "%s %d %lu %s", MCP_VERSION, stripes, (unsigned long)memory_bytes(stripes),
+                                      apr_array_pstrcat(p, counters.resources, ' '));
     int i;
 
     for (i = 0; i < mcp_issuers_count(); i++) {
@@ -82,7 +90,6 @@ static const char *layout_make(int stripes, apr_pool_t *p)
     return layout;
 }
 
-/* Meter, rows of Shadow, rows of usage, calls: each as well aligned as anything. */
 static void memory_place(char *at, int stripes, int is_new)
 {
     int i;
@@ -108,9 +115,7 @@ static void memory_place(char *at, int stripes, int is_new)
 
 static apr_status_t memory_make(retained_t *retained, const char *layout, int stripes, server_rec *s)
 {
-    apr_size_t bytes = APR_ALIGN(mcp_meter_bytes(stripes, counters.resources->nelts), LINE) +
-                       APR_ALIGN(mcp_tally_bytes(SHADOW_ROWS), LINE) + APR_ALIGN(mcp_tally_bytes(USAGE_ROWS), LINE) +
-                       introspectors_count() * APR_ALIGN(sizeof(mcp_calls_t), LINE);
+    apr_size_t bytes = memory_bytes(stripes);
     apr_pool_t *pool;
     apr_shm_t *shm;
     apr_status_t rv;
@@ -170,10 +175,21 @@ int mcp_counters_index(const char *resource)
     return i;
 }
 
+/* Also at another protected location that httpd was led to, such as one with an error document. */
+static int is_counted(const request_rec *r)
+{
+    const mcp_request_t *request = NULL;
+
+    for (r = r->prev; r && !(request && request->counted); r = r->prev) {
+        request = mcp_request_of(r);
+    }
+    return request && request->counted;
+}
+
 /* A sub-request is part of a request that is counted, or of one that is not ours. */
 void mcp_counters_request(const request_rec *r, mcp_request_t *request)
 {
-    if (counters.stripe && !request->counted && !r->main) {
+    if (counters.stripe && !request->counted && !r->main && !is_counted(r)) {
         mcp_stripe_request(counters.stripe, request->location->counter,
                            mcp_request_shadowed(request) ? MCP_METER_SHADOW : (int)request->status);
     }

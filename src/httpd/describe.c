@@ -2,6 +2,7 @@
 
 #include <apr_strings.h>
 
+#include "httpd/backend.h"
 #include "httpd/issuer.h"
 #include "policy/explain.h"
 
@@ -79,14 +80,14 @@ static void keys_describe(const mcp_sheet_t *sheet, const mcp_issuer_t *issuer)
         SUBROW("keys", "file %s", issuer->source.file);
     }
     else if (issuer->source.url) {
-        SUBROW("keys", "%s", issuer->source.url);
+        SUBROW("keys", "%s", mcp_backend_show(issuer->source.url, sheet->p));
     }
     else {
         SUBROW("keys", "discovered in the metadata of the issuer");
     }
     if (issuer->introspector) {
         SUBROW("introspection", "%s, as client %s%s",
-               issuer->endpoint.url ? mcp_explain_clean(issuer->endpoint.url, sheet->p)
+               issuer->endpoint.url ? mcp_explain_clean(mcp_backend_show(issuer->endpoint.url, sheet->p), sheet->p)
                                     : "endpoint discovered in the metadata of the issuer",
                issuer->introspector->client_id, issuer->introspector->is_signed ? "; answers must be signed" : "");
     }

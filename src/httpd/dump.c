@@ -151,18 +151,24 @@ static int serves(const dump_t *dump, const found_t *found, const mcp_route_t *r
  * seen. */
 static const char *way_around(const dump_t *dump, const mcp_route_t *route, server_rec *s)
 {
-    const apr_array_header_t *paths = mcp_route_samples(dump->routes, route, s, dump->p);
+    const apr_array_header_t *paths;
+    const char *found = NULL;
+    apr_pool_t *scratch; /* there may be many hosts */
     int i;
 
-    for (i = 0; i < paths->nelts; i++) {
+    apr_pool_create(&scratch, dump->p);
+    paths = mcp_route_samples(dump->routes, route, s, scratch);
+    for (i = 0; i < paths->nelts && !found; i++) {
         const char *path = APR_ARRAY_IDX(paths, i, const char *);
-        const mcp_dir_t *conf = mcp_sections_merge(s, path, dump->p);
+        const mcp_dir_t *conf;
 
-        if (!(conf && conf->enabled == 1) && mcp_route_takes(dump->routes, route, s, path)) {
-            return conf && conf->enabled == 0 ? apr_pstrcat(dump->p, path, " (McpOAuth Off)", NULL) : path;
+        if (mcp_route_takes(dump->routes, route, s, path) &&
+            !((conf = mcp_sections_merge(s, path, scratch)) && conf->enabled == 1)) {
+            found = apr_pstrcat(dump->p, path, conf && conf->enabled == 0 ? " (McpOAuth Off)" : NULL, NULL);
         }
     }
-    return NULL;
+    apr_pool_destroy(scratch);
+    return found;
 }
 
 /* A backend that both lists name. */

@@ -3,6 +3,7 @@
 #include <http_log.h>
 
 #include <apr_shm.h>
+#include <apr_strings.h>
 
 #include "base/clock.h"
 #include "httpd/counters.h"
@@ -72,6 +73,12 @@ int mcp_limit_post_config(server_rec *s)
     return OK;
 }
 
+static int is_about(const mcp_request_t *request, const mcp_limit_t *limit, const mcp_operation_t *operation,
+                    apr_pool_t *p)
+{
+    return mcp_acl_check(NULL, limit->acl, &request->location->nobody, operation, 1, p) == MCP_OK;
+}
+
 /* What a request costs in this bucket: a batch as many as its messages, all else one. */
 static int cost_of(const mcp_request_t *request, const mcp_limit_t *limit, const mcp_operation_t *operations, int count,
                    apr_pool_t *p)
@@ -79,7 +86,10 @@ static int cost_of(const mcp_request_t *request, const mcp_limit_t *limit, const
     int i, cost = 0;
 
     for (i = 0; i < count; i++) {
-        cost += mcp_acl_check(NULL, limit->acl, &request->location->nobody, &operations[i], 1, p) == MCP_OK;
+        const mcp_operation_t whole = { MCP_OPERATION_METHOD, operations[i].via, MCP_OBJECT_NONE, NULL, NULL };
+
+        cost +=
+            is_about(request, limit, &operations[i], p) || (operations[i].via && is_about(request, limit, &whole, p));
     }
     return cost > 1 && !(request->message && request->message->kind == MCP_MESSAGE_BATCH) ? 1 : cost;
 }
@@ -87,10 +97,11 @@ static int cost_of(const mcp_request_t *request, const mcp_limit_t *limit, const
 static int key_of(apr_uint64_t *key, const mcp_request_t *request, const mcp_limit_t *limit)
 {
     const mcp_grant_t *grant = request->grant;
-    const char *texts[] = {
-        request->location->resource, limit->text, limit->operation, grant->iss, grant->sub, grant->client
-    };
+    char rate[64];
+    const char *texts[] = { retained->salt, request->location->resource, rate, limit->operation, grant->iss, grant->sub,
+                            grant->client };
 
+    apr_snprintf(rate, sizeof(rate), "%d/%" APR_TIME_T_FMT, limit->rate.count, limit->rate.period);
     return mcp_limiter_key(key, texts, sizeof(texts) / sizeof(*texts));
 }
 

@@ -254,7 +254,7 @@ static void rights_make(mcp_location_t *location, apr_pool_t *p)
         mcp_scopes_intern(policy->scopes, APR_ARRAY_IDX(conf->required_scopes, i, const char *));
     }
     policy->conditions = mcp_authz_conditions();
-    for (i = 0; policy->conditions && i < policy->conditions->nelts; i++) {
+    for (i = 0; conf->implies && policy->conditions && i < policy->conditions->nelts; i++) {
         const mcp_condition_t *condition = &APR_ARRAY_IDX(policy->conditions, i, mcp_condition_t);
 
         for (j = 0; condition->scopes && j < condition->scopes->nelts; j++) {
@@ -278,6 +278,21 @@ static void rights_make(mcp_location_t *location, apr_pool_t *p)
     mcp_scopes_close(policy->scopes, p);
 }
 
+static int has_limit(const apr_array_header_t *limits, const mcp_rate_t *rate, const char *operation)
+{
+    int i;
+
+    for (i = 0; i < limits->nelts; i++) {
+        const mcp_limit_t *limit = &APR_ARRAY_IDX(limits, i, mcp_limit_t);
+
+        if (limit->rate.count == rate->count && limit->rate.period == rate->period &&
+            !strcmp(limit->operation, operation)) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
 /* Who has nothing may do what an operation names when it is allowed to anybody: so rules tell what a limit is about. */
 static void limits_make(mcp_location_t *location, apr_pool_t *p)
 {
@@ -294,12 +309,18 @@ static void limits_make(mcp_location_t *location, apr_pool_t *p)
         const mcp_rate_limit_t *line = &APR_ARRAY_IDX(lines, i, mcp_rate_limit_t);
 
         for (j = 0; j < line->operations->nelts; j++) {
-            mcp_limit_t *limit = apr_array_push(limits);
-            mcp_acl_t *acl = mcp_acl_create(scopes, p);
+            const char *name = APR_ARRAY_IDX(line->operations, j, const char *);
+            mcp_acl_t *acl;
+            mcp_limit_t *limit;
 
+            if (has_limit(limits, &line->rate, name)) {
+                continue; /* also written around this section: it is one limit */
+            }
+            acl = mcp_acl_create(scopes, p);
+            limit = apr_array_push(limits);
             limit->rate = line->rate;
             limit->text = line->text;
-            limit->operation = APR_ARRAY_IDX(line->operations, j, const char *);
+            limit->operation = name;
             operation = apr_array_make(p, 1, sizeof(const char *));
             APR_ARRAY_PUSH(operation, const char *) = limit->operation;
             mcp_acl_allow(acl, "*", operation);

@@ -20,7 +20,8 @@ typedef struct mcp_request_t {
     int body_read;                    /* an answer of ours is JSON-RPC from now on */
     int reading;                      /* the body is being read: httpd's own filters may refuse it */
     char **responses;                 /* the core's custom responses, put aside meanwhile */
-    int asking;                       /* mod_authz_core is being asked about it */
+    int asking;                       /* mod_authz_core is being asked about it (httpd/authz.c) */
+    int lacking;                      /* a scope that a Require line names is not there */
     int judged;                       /* the gate has done its work */
     int session_judged;               /* Mcp-Session-Id is the backend's by now */
     int shadow;                       /* refused by rules that only watch */

@@ -3,8 +3,10 @@
 #include <http_core.h>
 #include <http_main.h>
 #include <http_protocol.h>
+#include <http_request.h>
 #include <mod_status.h>
 
+#include <apr_lib.h>
 #include <apr_strings.h>
 
 #include "base/clock.h"
@@ -49,6 +51,22 @@ static const apr_array_header_t *keys_list(const mcp_issuer_t *issuer, int *pski
     return keys;
 }
 
+/* A query may hold what only the other server is to know. */
+static const char *without_queries(const char *text, apr_pool_t *p)
+{
+    char *copy = apr_pstrdup(p, text), *to = copy;
+    int skip = 0;
+
+    for (; *text; text++) {
+        skip = *text == '?' || (skip && !apr_isspace(*text));
+        if (!skip) {
+            *to++ = *text;
+        }
+    }
+    *to = '\0';
+    return copy;
+}
+
 /* Of keys that are fetched: what the processes share about them. */
 static void fetching_fill(mcp_report_issuer_t *listed, const mcp_issuer_t *issuer, apr_pool_t *p)
 {
@@ -65,7 +83,7 @@ static void fetching_fill(mcp_report_issuer_t *listed, const mcp_issuer_t *issue
     listed->next_fetch = record.refresh.next_try > now ? record.refresh.next_try - now : 0;
     listed->fetches = record.fetches;
     listed->failures = record.failures;
-    listed->last_error = *record.error ? apr_pstrdup(p, record.error) : NULL;
+    listed->last_error = *record.error ? without_queries(record.error, p) : NULL;
 }
 
 /* Two hosts may describe the same issuer in two ways. */
@@ -88,14 +106,14 @@ static void issuer_fill(mcp_report_issuer_t *listed, const mcp_issuer_t *issuer,
     listed->keys = keys_list(issuer, &listed->keys_skipped, p);
     listed->keys_from = issuer->keyless ? "none"
                         : source->file  ? apr_pstrcat(p, "file:", source->file, NULL)
-                        : source->url   ? source->url
+                        : source->url   ? without_queries(source->url, p)
                                         : "discovery";
     listed->state = issuer->keyless ? "none" : "file";
     if (issuer->slot) {
         fetching_fill(listed, issuer, p);
     }
     if (issuer->introspector) {
-        listed->endpoint = issuer->endpoint.url ? issuer->endpoint.url : "discovery";
+        listed->endpoint = issuer->endpoint.url ? without_queries(issuer->endpoint.url, p) : "discovery";
         listed->breaker = mcp_breaker_until(issuer->breaker) > mcp_clock_monotonic() ? "open" : "closed";
         mcp_calls_read(&listed->calls, issuer->calls);
     }
@@ -175,8 +193,8 @@ int mcp_status_handler(request_rec *r)
     if (!r->handler || strcmp(r->handler, HANDLER)) {
         return DECLINED;
     }
-    r->allowed = AP_METHOD_BIT << M_GET;
     if (r->method_number != M_GET) {
+        ap_allow_standard_methods(r, REPLACE_ALLOW, M_GET, -1);
         return HTTP_METHOD_NOT_ALLOWED;
     }
     if ((rc = ap_discard_request_body(r)) != OK) {

@@ -115,17 +115,51 @@ static mcp_status_t judge(const mcp_token_t *token, const mcp_policy_t *policy, 
     return MCP_OK;
 }
 
-static int holds(const mcp_token_t *token, const mcp_condition_t *condition, const mcp_policy_t *policy,
-                 const mcp_valueset_t *held, apr_pool_t *p)
+/* A claim or a member of one against values: 1 or 0; -1: it is nothing that can be compared. */
+static int is_one_of(const json_t *claim, const apr_array_header_t *values, apr_pool_t *p)
+{
+    switch (json_typeof(claim)) {
+    case JSON_STRING:
+        return is_listed(values, json_string_value(claim));
+    case JSON_INTEGER:
+        return is_listed(values, apr_psprintf(p, "%" APR_INT64_T_FMT, (apr_int64_t)json_integer_value(claim)));
+    case JSON_TRUE:
+        return is_listed(values, "true");
+    case JSON_FALSE:
+        return is_listed(values, "false");
+    case JSON_NULL:
+        return 0;
+    default:
+        return -1;
+    }
+}
+
+static int claim_holds(const mcp_token_t *token, const mcp_condition_t *condition, apr_pool_t *p)
+{
+    const json_t *claim = claim_at(token, &condition->claim.path);
+    int found = claim && !json_is_array(claim) ? is_one_of(claim, condition->claim.values, p) : 0, doubt = found < 0;
+    size_t i;
+
+    for (i = 0; json_is_array(claim) && i < json_array_size(claim) && found <= 0; i++) {
+        found = is_one_of(json_array_get(claim, i), condition->claim.values, p);
+        doubt |= found < 0;
+    }
+    return found > 0 || has_claim(token, &condition->claim, p) || (doubt && condition->negated);
+}
+
+static int scope_holds(const mcp_condition_t *condition, const mcp_policy_t *policy, const apr_array_header_t *values,
+                       const mcp_valueset_t *held, apr_pool_t *p)
 {
     int i;
 
-    for (i = 0; condition->scopes && i < condition->scopes->nelts; i++) {
-        if (has_scope(held, policy->scopes, APR_ARRAY_IDX(condition->scopes, i, const char *), p)) {
+    for (i = 0; i < condition->scopes->nelts; i++) {
+        const char *name = APR_ARRAY_IDX(condition->scopes, i, const char *);
+
+        if (is_listed(values, name) || has_scope(held, policy->scopes, name, p)) {
             return 1;
         }
     }
-    return !condition->scopes && has_claim(token, &condition->claim, p);
+    return 0;
 }
 
 static void conditions_judge(mcp_valueset_t *set, const mcp_token_t *token, const mcp_policy_t *policy,
@@ -142,7 +176,9 @@ static void conditions_judge(mcp_valueset_t *set, const mcp_token_t *token, cons
     set->bits = apr_pcalloc(p, set->words * sizeof(apr_uint32_t));
     mcp_scopes_collect(&held, policy->scopes, scopes, p);
     for (i = 0; i < conditions->nelts; i++) {
-        if (holds(token, &APR_ARRAY_IDX(conditions, i, mcp_condition_t), policy, &held, p)) {
+        const mcp_condition_t *condition = &APR_ARRAY_IDX(conditions, i, mcp_condition_t);
+
+        if (condition->scopes ? scope_holds(condition, policy, scopes, &held, p) : claim_holds(token, condition, p)) {
             set->bits[i / 32] |= (apr_uint32_t)1 << i % 32;
         }
     }

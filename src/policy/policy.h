@@ -23,9 +23,12 @@ typedef struct mcp_forward_t {
 
 /* Something that is true of a token or not, and that others ask about later. */
 typedef struct mcp_condition_t {
-    const apr_array_header_t
-        *scopes; /* const char *: it has one of these, hierarchy applied; NULL: it is about a claim */
+    /* const char *: it has one of these, hierarchy applied; NULL: it is about a claim */
+    const apr_array_header_t *scopes;
+    /* One of the values is the whole text of the claim, or of one of an array, or one of several words; true, false and
+     * integers as JSON writes them. */
     mcp_requirement_t claim;
+    int negated; /* what holds is refused: a claim that cannot be compared counts as one that holds */
 } mcp_condition_t;
 
 /* Immutable once made. Arrays may be NULL when empty. */
@@ -34,15 +37,16 @@ typedef struct mcp_policy_t {
     const apr_array_header_t *parties;         /* const char *: allowed client_id or azp; NULL: any */
     const apr_array_header_t *required_scopes; /* const char *, interned in scopes */
     const apr_array_header_t *required_claims; /* mcp_requirement_t */
-    const apr_array_header_t *conditions;      /* mcp_condition_t, their scopes interned; not required here */
-    const apr_array_header_t *acrs;            /* const char *: one of them must be the acr, byte for byte; NULL: any */
-    apr_interval_time_t max_auth_age;          /* microseconds since auth_time at most; 0: any */
-    const apr_array_header_t *scope_paths;     /* mcp_claim_path_t: where scopes are read */
-    const apr_array_header_t *acl_paths;       /* mcp_claim_path_t: whose values the rules name */
-    mcp_scopes_t *scopes;                      /* closed */
-    mcp_acl_t *acl;                            /* NULL: no rules are applied */
-    mcp_claim_path_t user;                     /* whose text becomes REMOTE_USER */
-    const apr_array_header_t *forwards;        /* mcp_forward_t */
+    const apr_array_header_t
+        *conditions; /* mcp_condition_t; not required here. Their scopes are interned where names imply others */
+    const apr_array_header_t *acrs;        /* const char *: one of them must be the acr, byte for byte; NULL: any */
+    apr_interval_time_t max_auth_age;      /* microseconds since auth_time at most; 0: any */
+    const apr_array_header_t *scope_paths; /* mcp_claim_path_t: where scopes are read */
+    const apr_array_header_t *acl_paths;   /* mcp_claim_path_t: whose values the rules name */
+    mcp_scopes_t *scopes;                  /* closed */
+    mcp_acl_t *acl;                        /* NULL: no rules are applied */
+    mcp_claim_path_t user;                 /* whose text becomes REMOTE_USER */
+    const apr_array_header_t *forwards;    /* mcp_forward_t */
 } mcp_policy_t;
 
 /* What is kept of a token: no claim tree, no token. One block that can live in the cache. */

@@ -75,7 +75,8 @@ static void group_read(reader_t *reader)
 
     reader->c++;
     if (*reader->c == '?') {
-        reader->mute |= !strncmp(reader->c, "?=", 2) || !strncmp(reader->c, "?!", 2) || !strncmp(reader->c, "?<", 2);
+        reader->mute |= !strncmp(reader->c, "?=", 2) || !strncmp(reader->c, "?!", 2) || !strncmp(reader->c, "?<=", 3) ||
+                        !strncmp(reader->c, "?<!", 3);
         reader->c += strcspn(reader->c, ":=!>)");
         reader->c += *reader->c && *reader->c != ')';
     }

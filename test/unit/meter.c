@@ -24,7 +24,7 @@ static mcp_meter_t *make(int stripes, int resources)
     if (block == MAP_FAILED) {
         abort();
     }
-    memset(block, 0x5a, bytes + CANARY);
+    memset(block + bytes, 0x5a, CANARY);
     mcp_meter_init((mcp_meter_t *)(void *)block, stripes, resources, STARTED);
     return (mcp_meter_t *)(void *)block;
 }
