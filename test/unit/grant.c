@@ -11,6 +11,7 @@ typedef struct fixture_t {
     mcp_trust_t trust;
     mcp_token_t token;
     apr_pool_t *p;
+    int negated, interned; /* of the conditions that are added */
 } fixture_t;
 
 static mcp_claim_path_t path_of(const char *text, apr_pool_t *p)
@@ -481,7 +482,7 @@ static void introspected(apr_pool_t *p)
 static void condition_add(fixture_t *f, const char *a, const char *b, const char *path)
 {
     apr_array_header_t *conditions = (apr_array_header_t *)f->policy.conditions;
-    mcp_condition_t condition = { path ? NULL : texts_of(a, b, f->p), { { NULL, NULL }, NULL } };
+    mcp_condition_t condition = { path ? NULL : texts_of(a, b, f->p), { { NULL, NULL }, NULL }, f->negated };
 
     if (!conditions) {
         f->policy.conditions = conditions = apr_array_make(f->p, 4, sizeof(mcp_condition_t));
@@ -490,7 +491,7 @@ static void condition_add(fixture_t *f, const char *a, const char *b, const char
         condition.claim.path = path_of(path, f->p);
         condition.claim.values = texts_of(a, b, f->p);
     }
-    else {
+    else if (f->interned) {
         mcp_scopes_intern(f->policy.scopes, a);
         mcp_scopes_intern(f->policy.scopes, b ? b : a);
     }
@@ -518,6 +519,7 @@ static void conditions(apr_pool_t *p)
     int i;
 
     mcp_scopes_imply(f->policy.scopes, "big", "small");
+    f->interned = 1;
     condition_add(f, "calc", NULL, NULL);
     condition_add(f, "cal", "calc:x", NULL);
     condition_add(f, "other", "small", NULL);
@@ -530,6 +532,27 @@ static void conditions(apr_pool_t *p)
     condition_add(f, "a", NULL, "missing");
     STR_IS(conditions_of(f), "0 2 4 6 7 ", "3.4 one of the scopes, implied ones too; one of the values, byte for byte");
     OK(status_of(fixture("{}", p)) == MCP_OK, "3.4 they demand nothing by themselves");
+
+    f = fixture("{\"t\":true,\"f\":false,\"n\":3,\"r\":3.0,\"o\":{\"x\":1},\"z\":null,\"s\":\"Human Resources\","
+                "\"m\":[1,\"x y\",true],\"h\":[{}]}",
+                p);
+    for (i = 0; i < 2; i++, f->negated = 1) {
+        condition_add(f, "true", NULL, "t");
+        condition_add(f, "false", NULL, "f");
+        condition_add(f, "3", NULL, "n");
+        condition_add(f, "Human Resources", NULL, "s");
+        condition_add(f, "Resources", NULL, "s");
+        condition_add(f, "x y", NULL, "m");
+        condition_add(f, "1", NULL, "m");
+        condition_add(f, "true", NULL, "f");
+        condition_add(f, "null", NULL, "z");
+        condition_add(f, "3", NULL, "r");
+        condition_add(f, "x", NULL, "o");
+        condition_add(f, "x", NULL, "h");
+    }
+    STR_IS(
+        conditions_of(f), "0 1 2 3 4 5 6 12 13 14 15 16 17 18 21 22 23 ",
+        "3.4 whole texts, true, false and integers; what cannot be compared is refused where its absence is asked for");
 
     f = fixture("{\"scope\":[\"last\"]}", p);
     for (i = 0; i < 32; i++) {
