@@ -1489,6 +1489,15 @@ require 'mcp-scope "a b"' "'a b' is not a scope: no spaces, quotes, backslashes 
 require 'mcp-scope a ""' "'' is not a scope"
 require 'mcp-claim' 'needs a claim path and at least one value'
 require 'mcp-claim department' 'needs a claim path and at least one value'
+bad 'no alias for mcp-claim: whether it is negated shows only where it is used' 'mcp-claim is not for <AuthzProviderAlias>' <<END
+@<AuthzProviderAlias mcp-claim sales "department sales">
+</AuthzProviderAlias>
+<Location "/mcp">
+    McpOAuth On
+    McpOAuthIssuer https://sso.example.com
+    Require not sales
+</Location>
+END
 require 'mcp-claim a..b x' "'a..b' is not a claim path"
 good 'Require mcp-scope and mcp-claim, with AuthType' <<END
 <Location "/mcp">
