@@ -186,9 +186,18 @@ static int is_counted(const request_rec *r)
     return request && request->counted;
 }
 
+/* mod_rewrite leads it elsewhere next: what is said there is the verdict. */
+static int is_passing(const request_rec *r, const mcp_request_t *request)
+{
+    return request->status == MCP_OK && r->handler && !strcmp(r->handler, "redirect-handler");
+}
+
 /* A sub-request is part of a request that is counted, or of one that is not ours. */
 void mcp_counters_request(const request_rec *r, mcp_request_t *request)
 {
+    if (is_passing(r, request)) {
+        return;
+    }
     if (counters.stripe && !request->counted && !r->main && !is_counted(r)) {
         mcp_stripe_request(counters.stripe, request->location->counter,
                            mcp_request_shadowed(request) ? MCP_METER_SHADOW : (int)request->status);

@@ -105,59 +105,69 @@ static int key_of(apr_uint64_t *key, const mcp_request_t *request, const mcp_lim
     return mcp_limiter_key(key, texts, sizeof(texts) / sizeof(*texts));
 }
 
+/* Puts back what was taken. */
+static void give_back(const mcp_request_t *request, const apr_uint64_t *keys, const int *taken)
+{
+    const apr_array_header_t *limits = request->location->limits;
+    int i;
+
+    for (i = 0; i < limits->nelts; i++) {
+        if (taken[i]) {
+            mcp_limiter_give(retained->limiter, keys[i], &APR_ARRAY_IDX(limits, i, mcp_limit_t).rate, taken[i]);
+        }
+    }
+}
+
+/* Takes from one bucket: 0, or how long it would take until that could be done, in microseconds. */
+static apr_interval_time_t take(int *taken, apr_uint64_t key, const mcp_limit_t *limit, int cost, apr_time_t now)
+{
+    apr_interval_time_t wait = mcp_limiter_take(retained->limiter, key, &limit->rate, cost, now);
+
+    *taken = wait ? 0 : cost;
+    return wait < 0 ? limit->rate.period : wait; /* less than 0: more messages than the bucket ever holds */
+}
+
 static mcp_status_t refuse(mcp_request_t *request, const mcp_limit_t *limit, apr_interval_time_t wait)
 {
-    if (wait < 0) { /* more messages than the bucket ever holds */
-        wait = limit->rate.period;
-    }
     request->retry_after = (int)apr_time_sec(wait + APR_USEC_PER_SEC - 1);
     mcp_counters_usage(request, limit, 1);
     return MCP_RATE_LIMITED;
 }
 
-/* Puts back what the first n limits took. */
-static void give_back(const mcp_request_t *request, const apr_uint64_t *keys, const int *costs, int n)
-{
-    int i;
-
-    for (i = 0; i < n; i++) {
-        if (costs[i]) {
-            mcp_limiter_give(retained->limiter, keys[i], &APR_ARRAY_IDX(request->location->limits, i, mcp_limit_t).rate,
-                             costs[i]);
-        }
-    }
-}
-
 mcp_status_t mcp_limit_check(mcp_request_t *request, const mcp_operation_t *operations, int count, apr_pool_t *p)
 {
     const apr_array_header_t *limits = request->location->limits;
+    const mcp_limit_t *refusing = NULL;
     apr_time_t now = mcp_clock_monotonic();
+    apr_interval_time_t wait, longest = 0;
     apr_uint64_t *keys;
-    int i, *costs;
+    int i, cost, *taken;
 
     if (!limits || request->limited) {
         return MCP_OK;
     }
-    keys = apr_palloc(p, limits->nelts * sizeof(*keys));
-    costs = apr_palloc(p, limits->nelts * sizeof(*costs));
+    keys = apr_pcalloc(p, limits->nelts * sizeof(*keys));
+    taken = apr_pcalloc(p, limits->nelts * sizeof(*taken));
     for (i = 0; i < limits->nelts; i++) {
         const mcp_limit_t *limit = &APR_ARRAY_IDX(limits, i, mcp_limit_t);
-        apr_interval_time_t wait;
 
-        if (!(costs[i] = cost_of(request, limit, operations, count, p))) {
+        if (!(cost = cost_of(request, limit, operations, count, p))) {
             continue;
         }
         if (!retained || !key_of(&keys[i], request, limit)) {
-            give_back(request, keys, costs, i);
+            give_back(request, keys, taken);
             return MCP_INTERNAL;
         }
-        if ((wait = mcp_limiter_take(retained->limiter, keys[i], &limit->rate, costs[i], now)) != 0) {
-            give_back(request, keys, costs, i);
-            return refuse(request, limit, wait);
-        }
+        wait = take(&taken[i], keys[i], limit, cost, now);
+        refusing = wait > longest ? limit : refusing;
+        longest = wait > longest ? wait : longest;
+    }
+    if (refusing) {
+        give_back(request, keys, taken);
+        return refuse(request, refusing, longest);
     }
     for (i = 0; i < limits->nelts; i++) {
-        if (costs[i]) {
+        if (taken[i]) {
             mcp_counters_usage(request, &APR_ARRAY_IDX(limits, i, mcp_limit_t), 0);
         }
     }

@@ -86,6 +86,17 @@ apr_array_header_t *mcp_setter_list(cmd_parms *cmd, apr_array_header_t *list, in
     return list;
 }
 
+/* httpd drops an empty argument at the end of a line without a word. */
+static int ends_empty(const char *args)
+{
+    apr_size_t len = args ? strlen(args) : 0;
+
+    while (len && apr_isspace(args[len - 1])) {
+        len--;
+    }
+    return len > 2 && args[len - 1] == args[len - 2] && strchr("\"'", args[len - 1]) && apr_isspace(args[len - 3]);
+}
+
 const char *mcp_setter_args(cmd_parms *cmd, int argc, char *const argv[], int least, const char *syntax)
 {
     int i;
@@ -96,6 +107,9 @@ const char *mcp_setter_args(cmd_parms *cmd, int argc, char *const argv[], int le
     if (argc >= ARGS_MAX) {
         FAIL("%s has too many arguments; write at most %d on a line, and several lines", NAME, ARGS_MAX - 1);
     }
+    if (ends_empty(cmd->directive->args)) {
+        FAIL("%s has an empty argument at its end; write %s", NAME, syntax);
+    }
     for (i = 0; i < argc; i++) {
         if (!*argv[i] || !mcp_setter_clean(argv[i])) {
             FAIL("%s has an empty argument or one with control characters; write %s", NAME, syntax);
@@ -104,10 +118,25 @@ const char *mcp_setter_args(cmd_parms *cmd, int argc, char *const argv[], int le
     return NULL;
 }
 
+/* httpd looks at the first letter of a unit only. */
+static int is_duration(const char *arg)
+{
+    static const char *const units[] = { "", "ms", "s", "mi", "min", "h" };
+    const char *unit = arg + strspn(arg, "0123456789");
+    apr_size_t i;
+
+    for (i = 0; i < sizeof(units) / sizeof(*units) && unit > arg; i++) {
+        if (!ap_cstr_casecmp(unit, units[i])) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
 const char *mcp_setter_duration(cmd_parms *cmd, const char *arg, apr_interval_time_t least, apr_interval_time_t most,
                                 apr_interval_time_t *value)
 {
-    if (!apr_isdigit(*arg) || ap_timeout_parameter_parse(arg, value, "s") != APR_SUCCESS || *value < 0) {
+    if (!is_duration(arg) || ap_timeout_parameter_parse(arg, value, "s") != APR_SUCCESS || *value < 0) {
         FAIL("%s '%s' is not a duration; write 500ms, 10s, 5min or 1h", NAME, arg);
     }
     if (*value < least || *value > most) {
