@@ -36,6 +36,16 @@ sub read_of { my ($t, $uri) = @_; rpc($where, '/ops', 'resources/read', { uri =>
     is codes(read_of($u, 'file:///docs/a'), read_of($u, 'file:///docs/a')), '200 429', 'costs as well';
 }
 
+# --- subscriptions/listen counts as such, whatever it names, and as what it names
+{
+    my $t = user();
+    my $listen = sub { rpc($where, '/listen', 'subscriptions/listen', { notifications => { resourceSubscriptions => [@_] } }, token => $t) };
+    is codes(map { $listen->($_) } qw(file:///a file:///b file:///c)), '200 200 429', 'subscriptions/listen with entries';
+    $t = user();
+    is codes($listen->(map { "file:///many/$_" } 1 .. 20)), 200, 'many entries of one message cost one';
+    is codes(map { rpc($where, '/listen', 'resources/read', { uri => "file:///many/$_" }, token => $t) } 1 .. 5), '200 200 200 200 429', 'and that much is taken';
+}
+
 # --- several lines: all must fit, and who is refused by one takes nothing from the others
 for my $path ('/both', '/reverse', '/both/reverse') {
     my $t = user();

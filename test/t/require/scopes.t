@@ -120,7 +120,13 @@ untouched $backend, 'H08 refusals', sub {
     }
 
     # Satisfy Any hands the decision to the lines of mod_access_compat, but never opens the door to nobody.
-    isnt get('/satisfy', $_)->{code}, 200, 'H07 Satisfy Any: no token, no way in' for undef, 'a.b.c';
+    for (undef, 'a.b.c') {
+        my $r = get('/satisfy', $_);
+        is_status($r, 401, 'H07 Satisfy Any: no token, no way in');
+        like header($r, 'WWW-Authenticate') // '', qr/resource_metadata=/, 'H07 Satisfy Any: and the way to one';
+    }
+    stops('/not/spelled', t('a', %$_), undef, 'Require not: ' . json_text($_))
+        for { blocked => JSON::PP::true }, { blocked => 'true' }, { group => 'Human Resources' }, { group => ['x', 'Human Resources'] }, { blocked => { since => 1 } };
 
     # --- how the answer looks
     {
@@ -173,6 +179,7 @@ lets('/allreverse', t('a', role => 'admin'), 'RequireAll: both, the other way ro
 lets('/none', t('c'), 'RequireNone: neither');
 lets('/none', t('c', blocked => 'no'), 'RequireNone: another value');
 lets('/not', t('a'), 'Require not: neither');
+lets('/not/spelled', t('a', %$_), 'Require not: ' . json_text($_)) for { blocked => JSON::PP::false }, { group => 'Resources' }, { group => ['Human'] };
 lets('/deep', t('a', role => 'admin'), 'one branch');
 lets('/deep', t('b', role => 'ops'), 'the other');
 lets('/ip', t('a'), 'RequireAny with an address: the scope');
