@@ -129,7 +129,7 @@ static const char *scope_parse(cmd_parms *cmd, const char *text, const void **pa
 static const char *claim_parse(cmd_parms *cmd, const char *text, const void **parsed)
 {
     apr_array_header_t *words = words_split(cmd, text), *values;
-    mcp_condition_t condition = { NULL };
+    mcp_condition_t condition = { 0 };
     const char *path, *error;
     int i;
 

@@ -480,5 +480,5 @@ const command_rec mcp_directives[] = {
     AP_INIT_TAKE1("McpOAuthSharedCache", mcp_set_shared_cache, NULL, RSRC_CONF,
                   "cache of introspection answers: none, or a socache provider with its arguments"),
     AP_INIT_TAKE1("McpOAuthKeyStore", mcp_set_key_store, NULL, RSRC_CONF, "directory that keeps the last good keys"),
-    { NULL }
+    { 0 }
 };

@@ -2,6 +2,7 @@
 
 #include <http_core.h>
 
+#include <apr_portable.h>
 #include <apr_strings.h>
 
 #include "httpd/check.h"
@@ -14,7 +15,8 @@ static const char *file_read(char *data, apr_size_t *plen, cmd_parms *cmd, const
 {
     const char *path = ap_server_root_relative(cmd->temp_pool, arg + 5);
     apr_finfo_t info = { 0 };
-    apr_file_t *file;
+    apr_file_t *file, *stream;
+    apr_os_file_t fd;
     apr_status_t rv;
 
     if (!path) {
@@ -24,7 +26,11 @@ static const char *file_read(char *data, apr_size_t *plen, cmd_parms *cmd, const
     rv = apr_file_open(&file, path, APR_READ | APR_FOPEN_NONBLOCK, APR_OS_DEFAULT, cmd->temp_pool);
     if (rv == APR_SUCCESS) {
         apr_file_info_get(&info, APR_FINFO_PROT, file);
-        rv = apr_file_read_full(file, data, *plen, plen);
+        /* Nor is reading to wait for what its writer may say later; APR has such deadlines for pipes only. */
+        apr_os_file_get(&fd, file);
+        apr_os_pipe_put(&stream, &fd, cmd->temp_pool);
+        apr_file_pipe_timeout_set(stream, 0);
+        rv = apr_file_read_full(stream, data, *plen, plen);
         apr_file_close(file);
     }
     if (rv != APR_SUCCESS && !APR_STATUS_IS_EOF(rv)) {

@@ -29,7 +29,7 @@ $said"
 
 for f in "$@"; do
     case $f in
-        */src/*) n=$(wc -l <"$f"); [ "$n" -le 600 ] || fail "$f: $n lines; a file over 600 lines is two nouns" ;;
+        "$srcdir"/src/*) n=$(wc -l <"$f"); [ "$n" -le 600 ] || fail "$f: $n lines; a file over 600 lines is two nouns" ;;
     esac
     [ -z "$(tail -c 1 "$f")" ] || fail "$f: the last line has no end"
 done
