@@ -238,7 +238,7 @@ sub page_faults {
 # --- what no page and no log may have: a token of this run, or the text of a key. Further texts may be given.
 sub leaks {
     my ($text, @more) = @_;
-    my @parts = grep { length >= 24 } map { (split /\./)[1, 2] } grep { /\S/ } split /\n/, slurp(made('minted'));
+    my @parts = grep { defined && length >= 24 } map { (split /\./)[1, 2] } grep { /\S/ } split /\n/, slurp(made('minted'));
     my @found = grep { index($text, $_) >= 0 } @more, map { substr $_, 0, 40 } grep { defined } @parts;
     push @found, $& if $text =~ /"(?:n|x|y|e|k|d)"\s*:\s*"|-----BEGIN|eyJ[A-Za-z0-9_-]{20}/;
     return @found;
