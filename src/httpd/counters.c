@@ -192,6 +192,19 @@ static int is_passing(const request_rec *r, const mcp_request_t *request)
     return request->status == MCP_OK && r->handler && !strcmp(r->handler, "redirect-handler");
 }
 
+/* What the rules in Shadow would have refused, and which values it needs. */
+static void shadow_count(const request_rec *r, const mcp_request_t *request)
+{
+    const char *method = mcp_request_method(request), *object = mcp_request_object(request);
+    const char *labels[] = {
+        request->location->resource,
+        apr_pstrcat(r->pool, method ? method : r->method, object ? ":" : NULL, object, NULL),
+        request->needed ? apr_array_pstrcat(r->pool, request->needed, ' ') : NULL,
+    };
+
+    mcp_tally_count(counters.shadow, labels, 3, 0, apr_time_now());
+}
+
 /* A sub-request is part of a request that is counted, or of one that is not ours. */
 void mcp_counters_request(const request_rec *r, mcp_request_t *request)
 {
@@ -201,6 +214,9 @@ void mcp_counters_request(const request_rec *r, mcp_request_t *request)
     if (counters.stripe && !request->counted && !r->main && !is_counted(r)) {
         mcp_stripe_request(counters.stripe, request->location->counter,
                            mcp_request_shadowed(request) ? MCP_METER_SHADOW : (int)request->status);
+        if (mcp_request_shadowed(request)) {
+            shadow_count(r, request);
+        }
     }
     request->counted = 1;
 }
@@ -217,18 +233,6 @@ void mcp_counters_cache(apr_uint64_t entries, apr_uint64_t bytes)
     if (counters.stripe) {
         mcp_stripe_cache(counters.stripe, entries, bytes);
     }
-}
-
-void mcp_counters_shadow(const request_rec *r, const mcp_request_t *request)
-{
-    const char *method = mcp_request_method(request), *object = mcp_request_object(request);
-    const char *labels[] = {
-        request->location->resource,
-        apr_pstrcat(r->pool, method ? method : r->method, object ? ":" : NULL, object, NULL),
-        request->needed ? apr_array_pstrcat(r->pool, request->needed, ' ') : NULL,
-    };
-
-    mcp_tally_count(counters.shadow, labels, 3, 0, apr_time_now());
 }
 
 void mcp_counters_usage(const mcp_request_t *request, const mcp_limit_t *limit, int limited)

@@ -20,13 +20,12 @@ void mcp_counters_start(void);
 /* Under which number a resource is counted. */
 int mcp_counters_index(const char *resource);
 
-/* The verdict on request: counted once, however often httpd leads it from one place to another. */
+/* The verdict on request: counted once, however often httpd leads it from one place to another; of what rules in Shadow would
+ * have refused also what it was, while request->message is there. */
 void mcp_counters_request(const request_rec *r, mcp_request_t *request);
 /* A look into the token cache of this process; what is in it by now. */
 void mcp_counters_lookup(int hit);
 void mcp_counters_cache(apr_uint64_t entries, apr_uint64_t bytes);
-/* The rules in Shadow would have refused: what, and which values it needs. */
-void mcp_counters_shadow(const request_rec *r, const mcp_request_t *request);
 /* Something that is limited: let pass (limited 0) or refused (1). */
 void mcp_counters_usage(const mcp_request_t *request, const mcp_limit_t *limit, int limited);
 

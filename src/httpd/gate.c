@@ -10,7 +10,6 @@
 #include "httpd/access.h"
 #include "httpd/answer.h"
 #include "httpd/body.h"
-#include "httpd/counters.h"
 #include "httpd/forward.h"
 #include "httpd/limit.h"
 #include "httpd/listing.h"
@@ -55,7 +54,6 @@ static mcp_status_t rules_check(request_rec *r, mcp_request_t *request, const mc
     if (status != MCP_OK && location->acl_mode == MCP_ACL_SHADOW) {
         request->shadow = 1;
         mcp_answer_log(r, request, APLOG_NOTICE, "MCP0406: shadow-deny", mcp_status_info(status)->slug);
-        mcp_counters_shadow(r, request);
         return MCP_OK;
     }
     return status;

@@ -60,13 +60,13 @@ rpc($where, '/names', "x/<script>$own", {}, token => t());
     is $r->{code}, 200, 'O01 a rule with hostile values';
 }
 my ($json, $text);
-ok wait_for(15, sub { $json = report($where); (grep { $_->{subject} =~ /^S\Q$own\E<script>/ } @{ $json->{usage} }) && grep { $_->{operation} =~ m{x/<script>\Q$own\E} } @{ $json->{shadow} } }), 'O01 JSON: they are there';
+ok wait_for(15, sub { $json = report($where); (grep { ($_->{subject} // '') =~ /^S\Q$own\E<script>/ } @{ $json->{usage} }) && grep { $_->{operation} =~ m{x/<script>\Q$own\E} } @{ $json->{shadow} } }), 'O01 JSON: they are there';
 for my $name (grep { $passed{$_} && /^[\x20-\x7e]+$/ && length($_) < 60 && !/["\\]/ } @names) {
-    ok((grep { $_->{subject} eq "S$own$name" && $_->{client} eq "C$own$name" } @{ $json->{usage} }), "O01 JSON: usage has $name as it is");
+    ok((grep { ($_->{subject} // '') eq "S$own$name" && ($_->{client} // '') eq "C$own$name" } @{ $json->{usage} }), "O01 JSON: usage has $name as it is");
     ok((grep { $_->{operation} =~ /:\Q$own$name\E\z/ } @{ $json->{shadow} }), "O01 JSON: shadow has $name as it is");
 }
 {
-    my @long = grep { /^S\Q$own\E(?:n{50}|\x{4e2d}{20})/ } map { $_->{subject} } @{ $json->{usage} };
+    my @long = grep { /^S\Q$own\E(?:n{50}|\x{4e2d}{20})/ } map { $_->{subject} // '' } @{ $json->{usage} };
     is scalar(@long), scalar(grep { $passed{$_} && length > 100 } @names), 'O01 JSON: long names have a row';
     my $raw = http($where, GET => '/status?json')->{body};
     ok eval { Encode::decode('UTF-8', my $copy = $raw, Encode::FB_CROAK()); 1 }, 'O01 JSON: UTF-8, also where a name was cut';

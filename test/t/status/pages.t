@@ -59,7 +59,7 @@ is http($where, GET => '/status/inside')->{code}, 401, 'status: behind McpOAuth 
 
 # --- JSON
 my $json;
-ok wait_for(15, sub { $json = report($where); grep { $_->{subject} eq $user && $_->{operation} eq 'tool:few' && $_->{allowed} == 2 && $_->{limited} == 1 } @{ $json->{usage} } }), 'JSON: the requests of before'
+ok wait_for(15, sub { $json = report($where); grep { ($_->{subject} // '') eq $user && $_->{operation} eq 'tool:few' && $_->{allowed} == 2 && $_->{limited} == 1 } @{ $json->{usage} } }), 'JSON: the requests of before'
     or diag json_text($json->{usage});
 is_deeply [sort keys %$json], [sort qw(version time started uptime_seconds processes requests resources issuers token_cache shadow shadow_others usage usage_others)], 'JSON: its members';
 like $json->{version}, qr/^\d+\.\d+/, 'JSON: version';
@@ -87,11 +87,11 @@ is_deeply [grep { !is_number($_) } values %{ $json->{requests} }], [], 'JSON: re
 is_deeply [sort keys %{ $json->{token_cache} }], [sort qw(entries bytes hits misses hit_ratio max_entries_per_process)], 'JSON: token_cache';
 is_deeply [grep { !is_number($json->{token_cache}{$_}) } keys %{ $json->{token_cache} }], [], 'JSON: token_cache: numbers';
 {
-    my ($row) = grep { $_->{subject} eq $user && $_->{operation} eq 'tool:few' } @{ $json->{usage} };
+    my ($row) = grep { ($_->{subject} // '') eq $user && $_->{operation} eq 'tool:few' } @{ $json->{usage} };
     is_deeply [sort keys %$row], [sort qw(resource issuer subject client operation limit allowed limited last)], 'JSON: usage: its members' or diag json_text($row);
     is_deeply [@$row{qw(issuer subject client operation limit allowed limited)}], ['https://as.test', $user, 'client-of-pages', 'tool:few', '2/1h', 2, 1], 'JSON: usage: a row';
     ok rfc3339($row->{last}), 'JSON: usage: last' or diag $row->{last} // 'missing';
-    ($row) = grep { $_->{subject} eq $user && $_->{operation} eq '*' } @{ $json->{usage} };
+    ($row) = grep { ($_->{subject} // '') eq $user && $_->{operation} eq '*' } @{ $json->{usage} };
     is_deeply [@$row{qw(limit allowed limited)}], ['1000/1h', 6, 0], 'JSON: usage: all requests that were let pass, and no other';
 }
 {
