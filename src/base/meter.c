@@ -122,8 +122,10 @@ mcp_stripe_t *mcp_meter_join(mcp_meter_t *meter, pid_t pid, int (*alive)(pid_t p
 
 void mcp_stripe_request(mcp_stripe_t *stripe, int resource, int column)
 {
-    if (resource < 0 || resource >= stripe->resources) {
-        resource = stripe->resources - 1;
+    int last = __atomic_load_n(&stripe->resources, __ATOMIC_RELAXED) - 1; /* who joins the crowd writes it again */
+
+    if (resource < 0 || resource > last) {
+        resource = last;
     }
     if (column >= 0 && column < MCP_METER_COLUMNS) {
         add(&stripe->counts[(apr_size_t)resource * MCP_METER_COLUMNS + (apr_size_t)column], 1);

@@ -128,6 +128,9 @@ static outcome_t once(fault_t *fault, operation_t operation, const world_t *w, c
     apr_pool_t *p;
 
     apr_pool_create(&p, NULL);
+    if (OpenSSL_version_num() >= 0x30600000L) {
+        ERR_clear_error(); /* without a place for a thread's errors it recurses until the stack is used up */
+    }
     outcome = operation(fault, w, what, p);
     if (ERR_peek_error()) {
         outcome = WRONG; /* who uses OpenSSL next in this thread would take it for his own */

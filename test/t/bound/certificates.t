@@ -9,7 +9,7 @@ use Digest::SHA ();
 use MCP::HTTP2 ();
 use MCP::Proof;
 
-plan skip_all => 'mod_ssl or IO::Socket::SSL is not there' unless eval { port('bound_tls') } && eval { require IO::Socket::SSL; 1 };
+plan skip_all => 'mod_ssl or IO::Socket::SSL is not there' unless Apache::Test::have_module('mod_ssl') && eval { require IO::Socket::SSL; 1 };
 
 my $backend = MCP::Backend->start(port('bound_backend'));
 my $mark = log_mark();

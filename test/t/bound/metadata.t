@@ -31,7 +31,7 @@ unlike http(bound => GET => '/.well-known/oauth-protected-resource/mcp')->{body}
 }
 
 SKIP: {
-    skip 'mod_ssl or IO::Socket::SSL is not there', 1 unless eval { port('bound_tls') } && eval { require IO::Socket::SSL; 1 };
+    skip 'mod_ssl or IO::Socket::SSL is not there', 1 unless Apache::Test::have_module('mod_ssl') && eval { require IO::Socket::SSL; 1 };
     my $tls = sub { (on => MCP::Connection->new(port($_[0]), tls => 1)) };
     my %certificates = (%spoken, tls_client_certificate_bound_access_tokens => JSON::PP::true);
     says document(bound_tls => '/mcp', $tls->('bound_tls')), \%certificates, 'POP-8 SSLVerifyClient in the virtual host';

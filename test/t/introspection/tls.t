@@ -7,7 +7,7 @@ use MCP::Backend;
 use MCP::Gate;
 use MCP::Introspection;
 
-plan skip_all => 'mod_ssl is not there' unless eval { port('intro_tls_good') };
+plan skip_all => 'mod_ssl is not there' unless Apache::Test::have_module('mod_ssl');
 
 my $as = MCP::Introspection->start(port('introspection_as'));
 my $backend = MCP::Backend->start(port('introspection_backend'));

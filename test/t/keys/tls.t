@@ -4,7 +4,7 @@ use warnings FATAL => 'all';
 use lib 't/lib';
 use MCP::Test;
 
-plan skip_all => 'mod_ssl is not there' unless eval { port('keys_tls_good') };
+plan skip_all => 'mod_ssl is not there' unless Apache::Test::have_module('mod_ssl');
 
 sub t { token(aud => 'https://mcp.test/k', iss => "https://$_[0].tls.test") }
 ok wait_for(12, sub { status_of(keys => '/k', t('good')) == 200 }), 'KEY-3 keys over https, certificate verified by McpOAuthCACertificateFile';
