@@ -15,6 +15,7 @@ set -uo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 source=$(cd "$here/../.." && pwd)
 . "$source/conf/quickstart/setup.sh"
+. "$source/conf/quickstart/chromium.sh"
 . "$here/common.sh"
 
 DEADLINE=90 # seconds for one page
@@ -42,42 +43,6 @@ given() { [ -z "$only" ] || [ "$only" = "$1" ]; }
 
 # --- the browser --------------------------------------------------------------------------------------------
 
-# Does it start? What Ubuntu calls chromium-browser only tells to install a snap, which cannot read our files.
-runs() {
-    local file
-    file=$(readlink -f "$(command -v "$1")")
-    case $file in */snap | /snap/*) return 1 ;; esac
-    [ -f "$file" ] && ! head -c 4096 "$file" | grep -qa '/snap/' &&
-        timeout 30 "$file" --version 2>/dev/null </dev/null | grep -qE '[0-9]+\.[0-9]+\.[0-9]+'
-}
-
-find_browser() {
-    local candidate
-    for candidate in ${CHROMIUM:+"$CHROMIUM"} chromium google-chrome google-chrome-stable chromium-browser; do
-        command -v "$candidate" >/dev/null && runs "$candidate" && { command -v "$candidate"; return 0; }
-    done
-    return 1
-}
-
-need_browser() {
-    [ -z "${CHROMIUM:-}" ] || runs "$CHROMIUM" || die "CHROMIUM=$CHROMIUM does not run"
-    find_browser >/dev/null && return 0
-    if grep -qs '^ID=ubuntu' /etc/os-release; then
-        need libnss3 compgen -G '/usr/lib/*/libnss3.so' # what the build of npm takes from the system
-    else
-        missing+=(chromium)
-    fi
-}
-
-# The headless build in the npm registry; sets BROWSER. The options that its package proposes switch off what is tested here.
-npm_browser() {
-    PATH=$(dirname "$NODE"):$PATH node_environment "$cache/chromium" "$here/browser/chromium.json"
-    mkdir -p "$cache/chromium/unpacked"
-    BROWSER=$(cd "$cache/chromium" && TMPDIR=$cache/chromium/unpacked "$NODE" --input-type=module \
-        -e 'import chromium from "@sparticuz/chromium"; console.log(await chromium.executablePath());' 2>"$dir/npm-browser.err") && runs "$BROWSER" ||
-        die "no Chromium runs here, that of npm included ($(tail -n 1 "$dir/npm-browser.err")); install one that is no snap, and name it: CHROMIUM=/path/to/chrome"
-}
-
 # browse LOG URL   starts the browser; sets child
 browse() {
     local log=$1 url=$2 flags=(--headless --disable-gpu --disable-dev-shm-usage --no-first-run --no-default-browser-check --disable-extensions
@@ -99,7 +64,7 @@ prepare() {
     need libjansson-dev has_header jansson.h
     need libssl-dev has_header openssl/evp.h
     need_gateway
-    need_browser
+    need_chromium
     install_missing
 
     make_directories run-browser
@@ -107,7 +72,8 @@ prepare() {
     node_environment "$cache/node" "$here/package.json"
     # Node finds packages beside the script; the source tree holds none.
     cp "$here/server.mjs" "$cache/node/"
-    BROWSER=$(find_browser) || npm_browser
+    # Of the build of npm the program alone: the options that its package proposes switch off what is tested here.
+    BROWSER=$(find_chromium) || { npm_chromium "$cache/chromium" "$source/conf/quickstart/keycloak/chromium.json"; BROWSER=$CHROMIUM; }
     cp "$here"/browser/page.{html,js} "$dir/htdocs/"
     gcc -std=c99 -D_GNU_SOURCE -O1 "$source/test/tools/mint.c" -o "$dir/mint" $(pkg-config --cflags --libs libcrypto jansson) -lm ||
         die "test/tools/mint.c does not compile"
