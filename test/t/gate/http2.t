@@ -74,13 +74,6 @@ if (vars('mcp_mpm') eq 'prefork' && !(eval { ask(h2(), $token, body => $ok)->ans
     ask(h2(), $token, open => 1, length => length $ok)->data(substr $ok, 0, 30)->{c}->close;
     wait_for(0.4, sub { 0 });
     is_deeply [bodies()], [$ok], 'H09 nothing that was reset has reached the backend';
-    # Without a length mod_http2 may let the end of the stream look like the end of the body. Then it is what was judged.
-    for my $text ($ok, $evil) {
-        ask($c, $token, open => 1)->data($text)->cut for 1 .. 20;
-    }
-    ok $c->pings || h2()->pings, 'H09 RST_STREAM behind whole messages';
-    wait_for(0.4, sub { 0 });
-    is_deeply [grep { $_ ne $ok } bodies()], [], 'H09 what they carry is judged before it goes on';
 }
 
 # --- ERA-1: each stream alone
@@ -255,15 +248,6 @@ malformed("two of $_->[0]", [@$_, with()], $ok) for [':method', 'GET'], [':path'
 malformed('a pseudo field behind the others', [with(':path', undef), ':path', '/mcp'], $ok);
 malformed('an unknown pseudo field', [':mcp', 'x', with()], $ok);
 malformed('a status', [':status', '200', with()], $ok);
-# Here too the end of the stream may look like the end of the body: then it is what was judged, and nothing else.
-{
-    $backend->clear;
-    my $s = h2()->stream;
-    $s->head(fields(with()), 0)->data($ok)->end(':path', '/mcp');
-    my $r = eval { $s->answer } || { code => 0 };
-    ok $r->{code} == 0 || $r->{code} =~ /^[245]/, 'H09 a pseudo field in the trailers' or diag $r->{code};
-    is_deeply [grep { $_ ne $ok } bodies()], [], 'H09 a pseudo field in the trailers: nothing that was not judged';
-}
 malformed('CONNECT', [':method', 'CONNECT', ':authority', $authority, 'authorization', "Bearer $token"], $ok);
 malformed('CVE-2024-36387 a WebSocket', [':method', 'CONNECT', ':protocol', 'websocket', ':scheme', $scheme, ':authority', $authority, ':path', '/mcp',
     'authorization', "Bearer $token", 'sec-websocket-version', '13'], $ok);
@@ -294,6 +278,22 @@ malformed('a content type in the trailers', [with('content-type', 'text/plain')]
     $r = eval { $s->answer } || { code => 0 };
     ok $r->{code} == 0 || $r->{code} >= 400, 'H09 a second head' or diag $r->{code};
     is scalar(grep { $_ ne $ok } bodies()), 0, 'H09 the backend gets the message, or nothing';
+}
+# --- mod_http2 may let the end of a stream look like the end of the body: then it is what was judged, and nothing else. It may
+# reach the backend long after the client has heard of the end, so nothing that counts connections comes behind.
+{
+    $backend->clear;
+    my $s = h2()->stream;
+    $s->head(fields(with()), 0)->data($ok)->end(':path', '/mcp');
+    my $r = eval { $s->answer } || { code => 0 };
+    ok $r->{code} == 0 || $r->{code} =~ /^[245]/, 'H09 a pseudo field in the trailers' or diag $r->{code};
+    my $c = h2();
+    for my $text ($ok, $evil) {
+        ask($c, $token, open => 1)->data($text)->cut for 1 .. 20;
+    }
+    ok $c->pings || h2()->pings, 'H09 RST_STREAM behind whole messages';
+    wait_for(0.4, sub { 0 });
+    is_deeply [grep { $_ ne $ok } bodies()], [], 'H09 what they carry is judged before it goes on';
 }
 is ask(h2(), $token, body => $ok)->answer->{code}, 200, 'the server still answers';
 no_crash($mark);
