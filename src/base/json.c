@@ -3,10 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/jsontext.h"
-#include "base/limits.h"
-
-#define FLAGS (JSON_REJECT_DUPLICATES | JSON_DECODE_ANY)
+#include "base/jsoncheck.h"
 
 static void *allocate(size_t size)
 {
@@ -21,39 +18,6 @@ static void *allocate(size_t size)
 void mcp_json_init(void)
 {
     json_set_alloc_funcs(allocate, free);
-}
-
-/* What has to be known before anything is built, in one pass without recursion. jansson is lenient about a raw NUL and
- * calls a lone surrogate a syntax error. */
-static mcp_status_t scan(const char *data, apr_size_t len, int max_depth)
-{
-    const char *s = data, *end = data + len;
-    apr_size_t values = 1;
-    unsigned faults = 0;
-    int depth = 0;
-
-    if (memchr(data, 0, len) || (len >= 3 && !memcmp(data, "\xEF\xBB\xBF", 3))) {
-        return MCP_JSON_TEXT;
-    }
-    while (s < end) {
-        if (*s == '"') {
-            s = mcp_jsontext_skip(&faults, s, end);
-            if (faults & MCP_STRING_HALF) {
-                return MCP_JSON_TEXT;
-            }
-            continue;
-        }
-        if ((*s == '{' || *s == '[') && ++depth > max_depth) {
-            return MCP_JSON_DEPTH;
-        }
-        /* Each comma starts another value, and so may each bracket. */
-        values += *s == '{' || *s == '[' || *s == ',';
-        if (*s == '}' || *s == ']') {
-            depth--;
-        }
-        s++;
-    }
-    return values > MCP_LIMIT_VALUES ? MCP_JSON_VALUES : MCP_OK;
 }
 
 static int in_number(char c)
@@ -83,12 +47,11 @@ static char *widen(apr_size_t *pwide_len, const char *data, apr_size_t len)
 {
     const char *s = data, *end = data + len, *from;
     char *wide = malloc(len + len / 19 * 2), *w = wide;
-    unsigned faults = 0;
 
     while (wide && s < end) {
         from = s;
         if (*s == '"') {
-            s = mcp_jsontext_skip(&faults, s, end);
+            s = mcp_jsontext_skip(s, end);
         }
         else {
             do {
@@ -106,40 +69,18 @@ static char *widen(apr_size_t *pwide_len, const char *data, apr_size_t len)
     return wide;
 }
 
-static mcp_status_t status_of(const json_error_t *error)
-{
-    switch (json_error_code(error)) {
-    case json_error_invalid_utf8:
-    case json_error_null_character:
-    case json_error_null_byte_in_key:
-        return MCP_JSON_TEXT;
-    case json_error_stack_overflow:
-        return MCP_JSON_DEPTH;
-    case json_error_duplicate_key:
-        return MCP_JSON_DUPLICATE;
-    case json_error_numeric_overflow:
-        return MCP_JSON_NUMBER;
-    case json_error_out_of_memory:
-        return MCP_INTERNAL;
-    default:
-        return MCP_JSON_SYNTAX;
-    }
-}
-
+/* jansson builds what has been judged: left to it are integers that it cannot hold, and memory. */
 static mcp_status_t load(json_t **pjson, const char *data, apr_size_t len, int max_depth)
 {
     json_error_t error;
-    mcp_status_t status;
+    mcp_span_t span;
+    mcp_status_t status = mcp_jsoncheck_strict(&span, data, len, max_depth);
 
     *pjson = NULL;
-    if (!data || !len) {
-        return MCP_JSON_SYNTAX;
-    }
-    status = scan(data, len, max_depth);
     if (status != MCP_OK) {
         return status;
     }
-    *pjson = json_loadb(data, len, FLAGS, &error);
+    *pjson = json_loadb(data, len, JSON_DECODE_ANY, &error);
     if (!*pjson && json_error_code(&error) == json_error_numeric_overflow) {
         apr_size_t wide_len;
         char *wide = widen(&wide_len, data, len);
@@ -147,10 +88,10 @@ static mcp_status_t load(json_t **pjson, const char *data, apr_size_t len, int m
         if (!wide) {
             return MCP_INTERNAL;
         }
-        *pjson = json_loadb(wide, wide_len, FLAGS, &error);
+        *pjson = json_loadb(wide, wide_len, JSON_DECODE_ANY, &error);
         free(wide);
     }
-    return *pjson ? MCP_OK : status_of(&error);
+    return *pjson ? MCP_OK : MCP_INTERNAL;
 }
 
 static apr_status_t release(void *data)

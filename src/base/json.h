@@ -12,12 +12,9 @@
  * unloads this code (a child of httpd), before it has threads. */
 void mcp_json_init(void);
 
-/* Parses len bytes of UTF-8 as exactly one JSON value of any kind. Containers may nest max_depth deep; the top-level one
- * has depth 1. The value belongs to p (json_decref by cleanup), or to the caller when p is NULL.
- * Errors, *pjson = NULL: MCP_JSON_TEXT for a NUL byte, \u0000, a byte order mark, ill-formed UTF-8, a lone surrogate;
- * MCP_JSON_DEPTH and MCP_JSON_VALUES (more than MCP_LIMIT_VALUES), found before anything is built; MCP_JSON_DUPLICATE for a member that stands twice in one object at any
- * level, after unescaping (RFC 8259 section 4); MCP_JSON_NUMBER for a number beyond double (1e400); MCP_JSON_SYNTAX for
- * the rest, also empty input and anything but white space after the value. Integers beyond 64 bits become reals. */
+/* Parses len bytes of UTF-8 as exactly one JSON value of any kind, after mcp_jsoncheck_strict has judged them: its errors, and
+ * *pjson = NULL. Containers may nest max_depth deep; the top-level one has depth 1. The value belongs to p (json_decref by
+ * cleanup), or to the caller when p is NULL. Integers beyond 64 bits become reals. */
 mcp_status_t mcp_json_parse(json_t **pjson, const char *data, apr_size_t len, int max_depth, apr_pool_t *p);
 
 /* The same for a document that must be a JSON object: everything else is MCP_JSON_SYNTAX. */

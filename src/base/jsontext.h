@@ -12,21 +12,10 @@ typedef struct mcp_span_t {
     apr_size_t len;
 } mcp_span_t;
 
-/* Steps over the string whose opening quote is at s, closing quote included; end when it is not closed. What is wrong
- * with it is added to *pfaults, also for a text that nothing has accepted. */
-enum {
-    MCP_STRING_MALFORMED = 1, /* not closed, a raw control character, an escape that there is not */
-    MCP_STRING_HALF = 2       /* an escape that stands for half a character (a lone surrogate) */
-};
-const char *mcp_jsontext_skip(unsigned *pfaults, const char *s, const char *end);
+/* Steps over the string whose opening quote is at s, closing quote included; end when it is not closed. */
+const char *mcp_jsontext_skip(const char *s, const char *end);
 
-/* Is data exactly one JSON value by the grammar of RFC 8259, containers nested at most max_depth deep (the top-level one
- * has depth 1; max_depth beyond MCP_JSONTEXT_DEPTH counts as that)? White space around it is allowed, a byte order mark is
- * not. What strings stand for is not judged: lone surrogates, \u0000 and bytes that are no UTF-8 pass, as do numbers of any
- * size and members that stand twice. *pspan is the value. Without recursion, time proportional to len. */
-int mcp_jsontext_check(mcp_span_t *pspan, const char *data, apr_size_t len, int max_depth);
-
-/* Walks over the members of an object or the elements of an array in a text that mcp_jsontext_check or mcp_json_parse has
+/* Walks over the members of an object or the elements of an array in a text that mcp_jsoncheck_grammar or mcp_jsoncheck_strict has
  * accepted. */
 typedef struct mcp_jsonwalk_t {
     const char *at, *end;
@@ -42,6 +31,12 @@ int mcp_jsonwalk_next(mcp_span_t *key, mcp_span_t *value, mcp_jsonwalk_t *walk);
 
 /* Does an escaped key (between its quotes) stand for name? */
 int mcp_jsontext_is(mcp_span_t key, const char *name);
+
+/* How an escaped key (between its quotes, without a NUL) and name compare. The name has less than MCP_JSONTEXT_NAME / 3 bytes,
+ * and begins in ASCII. */
+#define MCP_JSONTEXT_NAME 160
+enum { MCP_NAME_OTHER, MCP_NAME_SAME, MCP_NAME_VARIANT /* mcp_json_is_variant */ };
+int mcp_jsontext_match(mcp_span_t key, const char *name);
 
 /* The string that a value (its quotes included) stands for, in p. NULL when it is no string, or one that the gate would
  * refuse: with a NUL, a lone surrogate, or ill-formed UTF-8. */

@@ -326,7 +326,7 @@ void mcp_answer_reading(request_rec *r, mcp_request_t *request)
     request->responses = core->response_code_strings;
     core->response_code_strings = NULL;
     for (i = 0; i < READING_STATUSES; i++) {
-        ap_custom_response(r, mcp_status_info(reading_statuses[i])->http, body_make(r, request, reading_statuses[i]));
+        ap_custom_response(r, mcp_status_info(reading_statuses[i])->http, ""); /* keeps an ErrorDocument away */
     }
 }
 
@@ -350,6 +350,7 @@ static void reading_refused(request_rec *r, mcp_request_t *request)
             request->status = reading_statuses[i];
             request->answer = info->http;
             request->headers = headers_make(r, request, info);
+            ap_custom_response(r, info->http, body_make(r, request, request->status));
             mcp_request_export_verdict(r, request);
             mcp_answer_log(r, request, info->log_level, info->id, info->slug);
         }

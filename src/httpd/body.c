@@ -292,7 +292,7 @@ static apr_status_t replay_filter(ap_filter_t *f, apr_bucket_brigade *bb, ap_inp
 void mcp_body_replay(request_rec *r, mcp_body_t *body)
 {
     if (body->len || r->method_number == M_POST) {
-        apr_table_setn(r->headers_in, "Content-Length", apr_psprintf(r->pool, "%" APR_SIZE_T_FMT, body->len));
+        apr_table_setn(r->headers_in, "Content-Length", apr_ltoa(r->pool, (long)body->len));
     }
     else {
         apr_table_unset(r->headers_in, "Content-Length");

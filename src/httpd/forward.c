@@ -8,6 +8,10 @@
 /* '-' and '_' and case are one: a CGI or WSGI backend cannot tell them apart. */
 static int same_name(const char *a, const char *b)
 {
+    /* Nearly all names differ in the first letter. */
+    if (((*a ^ *b) & ~0x20) && apr_isalpha(*a) && apr_isalpha(*b)) {
+        return 0;
+    }
     for (; *a && *b; a++, b++) {
         char x = apr_isalnum(*a) ? (char)apr_tolower(*a) : '-', y = apr_isalnum(*b) ? (char)apr_tolower(*b) : '-';
 

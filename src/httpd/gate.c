@@ -68,17 +68,19 @@ static mcp_status_t operations_judge(request_rec *r, mcp_request_t *request, con
     return status == MCP_OK ? mcp_limit_check(request, operations, count, r->pool) : status;
 }
 
-static mcp_status_t message_judge(request_rec *r, mcp_request_t *request, int *sent, apr_pool_t *p)
+static mcp_status_t message_judge(request_rec *r, mcp_request_t *request, int *sent)
 {
     const mcp_location_t *location = request->location;
     mcp_mirror_t mirror;
     mcp_message_t *message;
+    apr_pool_t *p;
     mcp_status_t status = mcp_body_check(r, location->max_body);
 
     if (status != MCP_OK || (status = mcp_body_read(&request->body, r, request, location->max_body, sent)) != MCP_OK) {
         return status;
     }
     request->body_read = 1;
+    p = request->body->pool; /* what is understood of it lives as long as it does */
     if (apr_table_get(r->headers_in, "Content-Encoding")) {
         return MCP_BODY_ENCODING;
     }
@@ -119,23 +121,20 @@ static mcp_status_t verb_judge(request_rec *r, mcp_request_t *request, int *sent
 }
 
 /* A sub-request shares its body with the main one: only a GET can be judged. */
-static mcp_status_t request_judge(request_rec *r, mcp_request_t *request, int *sent, apr_pool_t *p)
+static mcp_status_t request_judge(request_rec *r, mcp_request_t *request, int *sent)
 {
     if (r->main && r->method_number != M_GET) {
         return MCP_VERB_FORBIDDEN;
     }
-    return r->method_number == M_POST ? message_judge(r, request, sent, p) : verb_judge(r, request, sent);
+    return r->method_number == M_POST ? message_judge(r, request, sent) : verb_judge(r, request, sent);
 }
 
-/* Judges by what the body says; the tree of it lives only here. */
+/* Judges by what the body says. */
 static int inspect(request_rec *r, mcp_request_t *request)
 {
-    apr_pool_t *scratch;
     int answer = OK, sent = 0;
 
-    apr_pool_create(&scratch, r->pool);
-    apr_pool_tag(scratch, "mcp_oauth_message");
-    request->status = request_judge(r, request, &sent, scratch);
+    request->status = request_judge(r, request, &sent);
     if (sent) {
         answer = AP_FILTER_ERROR;
     }
@@ -148,7 +147,6 @@ static int inspect(request_rec *r, mcp_request_t *request)
     }
     request->message = NULL;
     request->refused = NULL;
-    apr_pool_destroy(scratch);
     return answer;
 }
 
@@ -198,16 +196,17 @@ int mcp_gate_handler(request_rec *r)
 static void cors_remove(apr_table_t *headers, const apr_table_t *only, apr_pool_t *p)
 {
     const apr_array_header_t *fields = apr_table_elts(headers);
-    apr_array_header_t *gone = apr_array_make(p, 4, sizeof(const char *));
+    apr_array_header_t *gone = NULL;
 
     for (int i = 0; i < fields->nelts; i++) {
         const char *name = APR_ARRAY_IDX(fields, i, apr_table_entry_t).key;
 
         if (name && !ap_cstr_casecmpn(name, "Access-Control-", 15) && (!only || apr_table_get(only, name))) {
+            gone = gone ? gone : apr_array_make(p, 4, sizeof(const char *));
             APR_ARRAY_PUSH(gone, const char *) = name;
         }
     }
-    for (int i = 0; i < gone->nelts; i++) { /* not while walking: unsetting moves the rest up */
+    for (int i = 0; gone && i < gone->nelts; i++) { /* not while walking: unsetting moves the rest up */
         apr_table_unset(headers, APR_ARRAY_IDX(gone, i, const char *));
     }
 }

@@ -3,6 +3,8 @@
 #include <apr_strings.h>
 #include <apr_thread_proc.h>
 
+#include <string.h>
+
 #include "base/base64url.h"
 #include "httpd/counters.h"
 
@@ -37,13 +39,25 @@ mcp_request_t *mcp_request_inherited(request_rec *r, const mcp_location_t *locat
     return NULL;
 }
 
+/* The child's prefix, and eight hexadecimal digits of its own count. */
+static const char *id_make(apr_pool_t *p)
+{
+    apr_uint32_t count = __atomic_add_fetch(&request_count, 1, __ATOMIC_RELAXED);
+    char *id = apr_palloc(p, sizeof(child_prefix) + 8), *digit = id + sizeof(child_prefix) + 7;
+
+    memcpy(id, child_prefix, sizeof(child_prefix) - 1);
+    for (*digit = '\0'; digit > id + sizeof(child_prefix) - 1; count >>= 4) {
+        *--digit = "0123456789abcdef"[count & 15];
+    }
+    return id;
+}
+
 mcp_request_t *mcp_request_create(request_rec *r, const mcp_location_t *location)
 {
     mcp_request_t *request = apr_pcalloc(r->pool, sizeof(*request));
 
     request->location = location;
-    request->id =
-        apr_psprintf(r->pool, "%s%08x", child_prefix, __atomic_add_fetch(&request_count, 1, __ATOMIC_RELAXED));
+    request->id = id_make(r->pool);
     ap_set_module_config(r->request_config, &mcp_oauth_module, request);
     return request;
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "base/jsoncheck.h"
 #include "base/limits.h"
 #include "policy/pattern.h"
 
@@ -349,7 +350,7 @@ mcp_status_t mcp_lists_filter(const char **pout, apr_size_t *plen, const char *d
 
     *pout = NULL;
     *plen = 0;
-    if (!mcp_jsontext_check(&text, data, len, MCP_LIMIT_LIST_DEPTH)) {
+    if (!mcp_jsoncheck_grammar(&text, data, len, MCP_LIMIT_LIST_DEPTH)) {
         return MCP_LIST_UNREADABLE;
     }
     apr_pool_create(&filter.scratch, p);

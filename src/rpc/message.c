@@ -3,7 +3,7 @@
 #include <apr_strings.h>
 #include <string.h>
 
-#include "base/json.h"
+#include "base/jsoncheck.h"
 #include "base/jsontext.h"
 #include "base/limits.h"
 
@@ -35,29 +35,71 @@ static const char *const meta_names[] = { "io.modelcontextprotocol/protocolVersi
                                           "io.modelcontextprotocol/clientCapabilities",
                                           "io.modelcontextprotocol/clientInfo" };
 
-/* One walk over the members of object: values[i] is that of names[i] or NULL. Returns 0 when a case variant of a name is
- * there, but reads on, so that the id is known all the same. */
-static int members_read(json_t **values, json_t *object, const char *const *names, int count)
+/* Values are spans of the text, NULL where a member is absent. Their first byte tells what they are. */
+static int is_object(mcp_span_t value)
 {
-    const char *key;
-    json_t *value;
+    return value.text && *value.text == '{';
+}
+
+static int is_array(mcp_span_t value)
+{
+    return value.text && *value.text == '[';
+}
+
+static int is_string(mcp_span_t value)
+{
+    return value.text && *value.text == '"';
+}
+
+/* A string in p; NULL for what is none, or has more than max bytes. */
+static const char *string_read(mcp_span_t value, apr_size_t max, apr_pool_t *p)
+{
+    const char *text;
+
+    /* An escape has up to six bytes for one. */
+    if (!is_string(value) || value.len - 2 > 6 * max) {
+        return NULL;
+    }
+    text = mcp_jsontext_string(value, p);
+    return text && strlen(text) <= max ? text : NULL;
+}
+
+/* One walk over the members of object: values[i] is that of names[i]. Returns 0 when a case variant of a name is there, but
+ * reads on, so that the id is known all the same. */
+static int members_read(mcp_span_t *values, mcp_span_t object, const char *const *names, int count)
+{
+    mcp_jsonwalk_t walk;
+    mcp_span_t key, value;
     int clean = 1;
 
     memset(values, 0, (apr_size_t)count * sizeof(*values));
-    json_object_foreach(object, key, value)
-    {
-        for (int i = 0; i < count; i++) {
-            if (!strcmp(key, names[i])) {
-                values[i] = value;
-                break;
-            }
-            if (mcp_json_is_variant(key, names[i])) {
-                clean = 0;
-                break;
-            }
+    mcp_jsonwalk_open(&walk, object);
+    while (mcp_jsonwalk_next(&key, &value, &walk)) {
+        int i = 0, match = MCP_NAME_OTHER;
+
+        while (i < count && (match = mcp_jsontext_match(key, names[i])) == MCP_NAME_OTHER) {
+            i++;
         }
+        if (match == MCP_NAME_SAME) {
+            values[i] = value;
+        }
+        clean &= match != MCP_NAME_VARIANT;
     }
     return clean;
+}
+
+/* The number of elements of an array, as far as more than max. */
+static int elements_count(mcp_span_t array, int max)
+{
+    mcp_jsonwalk_t walk;
+    mcp_span_t element;
+    int count = 0;
+
+    mcp_jsonwalk_open(&walk, array);
+    while (count <= max && mcp_jsonwalk_next(NULL, &element, &walk)) {
+        count++;
+    }
+    return count;
 }
 
 static void operation_add(mcp_message_t *message, mcp_operation_kind_t kind, const char *method,
@@ -72,98 +114,89 @@ static void operation_add(mcp_message_t *message, mcp_operation_kind_t kind, con
     operation->via = via;
 }
 
-/* Is a JSON number written without fraction and exponent? Its size does not matter. */
-static int is_integer(const char *text, apr_size_t len)
+/* Is it a number written without fraction and exponent? Its size does not matter. */
+static int is_integer(mcp_span_t value)
 {
-    for (apr_size_t i = 0; i < len; i++) {
-        if (text[i] != '-' && (text[i] < '0' || text[i] > '9')) {
+    for (apr_size_t i = 0; i < value.len; i++) {
+        if (value.text[i] != '-' && (value.text[i] < '0' || value.text[i] > '9')) {
             return 0;
         }
     }
     return 1;
 }
 
-/* Takes the id from the text: a number beyond 64 bits has lost its value in the tree. Returns 0 for a wrong one. */
-static int id_read(mcp_message_t *message, const json_t *id, mcp_span_t text, apr_pool_t *p)
+/* Returns 0 for a wrong one. */
+static int id_read(mcp_message_t *message, mcp_span_t id, apr_pool_t *p)
 {
-    mcp_span_t span;
-
-    if (!id) {
+    if (!id.text) {
         return 1;
     }
-    if (!mcp_jsontext_member(&span, text, "id") || span.len > MCP_LIMIT_ID) {
+    if (id.len > MCP_LIMIT_ID || (!is_string(id) && !is_integer(id))) {
         return 0;
     }
-    if (!json_is_string(id) && !(json_is_number(id) && is_integer(span.text, span.len))) {
-        return 0;
-    }
-    message->id = apr_pstrmemdup(p, span.text, span.len);
+    message->id = apr_pstrmemdup(p, id.text, id.len);
     return 1;
 }
 
-static mcp_message_kind_t kind_of(json_t *const *top)
+static mcp_message_kind_t kind_of(const mcp_span_t *top)
 {
-    if (top[AT_METHOD]) {
-        return top[AT_ID] ? MCP_MESSAGE_REQUEST : MCP_MESSAGE_NOTIFICATION;
+    if (top[AT_METHOD].text) {
+        return top[AT_ID].text ? MCP_MESSAGE_REQUEST : MCP_MESSAGE_NOTIFICATION;
     }
-    return top[AT_RESULT] || top[AT_ERROR] ? MCP_MESSAGE_RESPONSE : MCP_MESSAGE_UNKNOWN;
+    return top[AT_RESULT].text || top[AT_ERROR].text ? MCP_MESSAGE_RESPONSE : MCP_MESSAGE_UNKNOWN;
 }
 
-static int is_version_2(const json_t *jsonrpc)
+static int is_version_2(mcp_span_t jsonrpc)
 {
-    return json_is_string(jsonrpc) && !strcmp(json_string_value(jsonrpc), "2.0");
+    mcp_span_t inside = { jsonrpc.text + 1, jsonrpc.len - 2 };
+
+    return is_string(jsonrpc) && mcp_jsontext_is(inside, "2.0");
 }
 
 /* JSON-RPC 2.0 sections 4 and 5. */
-static mcp_status_t envelope_check(mcp_message_t *message, json_t *const *top)
+static mcp_status_t envelope_check(mcp_message_t *message, const mcp_span_t *top, apr_pool_t *p)
 {
-    const json_t *method = top[AT_METHOD];
+    int has_result = top[AT_RESULT].text != NULL, has_error = top[AT_ERROR].text != NULL;
 
     if (!is_version_2(top[AT_JSONRPC])) {
         return MCP_RPC_INVALID;
     }
-    if (method) {
-        apr_size_t len = json_string_length(method); /* 0 for what is no string */
+    if (top[AT_METHOD].text) {
+        const char *method = string_read(top[AT_METHOD], MCP_LIMIT_NAME, p);
 
-        if (!len || len > MCP_LIMIT_NAME || top[AT_RESULT] || top[AT_ERROR]) {
+        if (!method || !*method || has_result || has_error) {
             return MCP_RPC_INVALID;
         }
-        message->method = json_string_value(method);
-        message->known = mcp_method_find(message->method);
+        message->method = method;
+        message->known = mcp_method_find(method);
         return MCP_OK;
     }
-    if (!top[AT_RESULT] == !top[AT_ERROR] || (top[AT_RESULT] && !top[AT_ID])) {
+    if (has_result == has_error || (has_result && !top[AT_ID].text)) {
         return MCP_RPC_INVALID;
     }
     return MCP_OK;
 }
 
-static mcp_status_t meta_read(mcp_message_t *message, json_t *meta)
+static mcp_status_t meta_read(mcp_message_t *message, mcp_span_t meta, apr_pool_t *p)
 {
-    json_t *values[COUNT(meta_names)];
+    mcp_span_t values[COUNT(meta_names)];
 
-    if (!meta) {
+    if (!meta.text) {
         return MCP_OK;
     }
-    if (!json_is_object(meta)) {
+    if (!is_object(meta)) {
         return MCP_RPC_PARAMS;
     }
     message->has_meta = 1;
     if (!members_read(values, meta, meta_names, COUNT(meta_names))) {
         return MCP_JSON_VARIANT;
     }
-    message->has_capabilities = json_is_object(values[META_CAPABILITIES]);
-    if (values[META_VERSION] && !json_is_string(values[META_VERSION])) {
+    message->has_capabilities = is_object(values[META_CAPABILITIES]);
+    if (values[META_VERSION].text && !is_string(values[META_VERSION])) {
         return MCP_RPC_PARAMS;
     }
-    message->meta_version = json_string_value(values[META_VERSION]);
+    message->meta_version = values[META_VERSION].text ? mcp_jsontext_string(values[META_VERSION], p) : NULL;
     return MCP_OK;
-}
-
-/* The string that names an object; NULL when it is none or too long. */
-static const char *text_of(const json_t *value)
-{
-    return json_string_length(value) <= MCP_LIMIT_NAME ? json_string_value(value) : NULL;
 }
 
 static mcp_status_t object_add(mcp_message_t *message, mcp_object_t kind, const char *object)
@@ -176,51 +209,61 @@ static mcp_status_t object_add(mcp_message_t *message, mcp_object_t kind, const 
     return MCP_OK;
 }
 
-static mcp_status_t ref_read(mcp_message_t *message, json_t *ref)
+/* A name that an object goes by. */
+static const char *name_read(mcp_span_t value, apr_pool_t *p)
 {
-    json_t *values[COUNT(ref_names)];
+    return string_read(value, MCP_LIMIT_NAME, p);
+}
+
+static mcp_status_t ref_read(mcp_message_t *message, mcp_span_t ref, apr_pool_t *p)
+{
+    mcp_span_t values[COUNT(ref_names)];
     const char *type;
 
-    if (!json_is_object(ref)) {
+    if (!is_object(ref)) {
         return MCP_RPC_PARAMS;
     }
     if (!members_read(values, ref, ref_names, COUNT(ref_names))) {
         return MCP_JSON_VARIANT;
     }
-    type = json_string_value(values[REF_TYPE]);
+    type = name_read(values[REF_TYPE], p);
     if (type && !strcmp(type, "ref/prompt")) {
-        return object_add(message, MCP_OBJECT_PROMPT, text_of(values[REF_NAME]));
+        return object_add(message, MCP_OBJECT_PROMPT, name_read(values[REF_NAME], p));
     }
     if (type && !strcmp(type, "ref/resource")) {
-        return object_add(message, MCP_OBJECT_RESOURCE, text_of(values[REF_URI]));
+        return object_add(message, MCP_OBJECT_RESOURCE, name_read(values[REF_URI], p));
     }
     return MCP_RPC_PARAMS;
 }
 
 /* Does the filter ask for something that is no entry of the two lists? */
-static int listen_is_plain(json_t *filter)
+static int listen_is_plain(mcp_span_t filter)
 {
-    const char *key;
-    json_t *value;
+    mcp_jsonwalk_t walk;
+    mcp_span_t key, value;
 
-    json_object_foreach(filter, key, value)
-    {
-        if (strcmp(key, listen_names[LISTEN_RESOURCES]) && strcmp(key, listen_names[LISTEN_TASKS]) &&
-            !json_is_false(value) && !json_is_null(value)) {
+    mcp_jsonwalk_open(&walk, filter);
+    while (mcp_jsonwalk_next(&key, &value, &walk)) {
+        if (!mcp_jsontext_is(key, listen_names[LISTEN_RESOURCES]) &&
+            !mcp_jsontext_is(key, listen_names[LISTEN_TASKS]) && *value.text != 'f' && *value.text != 'n') {
             return 1;
         }
     }
     return 0;
 }
 
-static mcp_status_t entries_add(mcp_message_t *message, json_t *list, const char *method, mcp_object_t kind)
+static mcp_status_t entries_add(mcp_message_t *message, mcp_span_t list, const char *method, mcp_object_t kind,
+                                apr_pool_t *p)
 {
-    json_t *entry;
-    size_t i;
+    mcp_jsonwalk_t walk;
+    mcp_span_t entry;
 
-    json_array_foreach(list, i, entry)
-    {
-        const char *object = text_of(entry);
+    if (!list.text) {
+        return MCP_OK;
+    }
+    mcp_jsonwalk_open(&walk, list);
+    while (mcp_jsonwalk_next(NULL, &entry, &walk)) {
+        const char *object = name_read(entry, p);
 
         if (!object) {
             return MCP_RPC_PARAMS;
@@ -230,28 +273,30 @@ static mcp_status_t entries_add(mcp_message_t *message, json_t *list, const char
     return MCP_OK;
 }
 
-static mcp_status_t listen_read(mcp_message_t *message, json_t *filter)
+static mcp_status_t listen_read(mcp_message_t *message, mcp_span_t filter, apr_pool_t *p)
 {
-    json_t *lists[COUNT(listen_names)];
+    mcp_span_t lists[COUNT(listen_names)];
     mcp_status_t status;
+    int i, entries = 0;
 
-    if (!json_is_object(filter)) {
+    if (!is_object(filter)) {
         return MCP_RPC_PARAMS;
     }
     if (!members_read(lists, filter, listen_names, COUNT(listen_names))) {
         return MCP_JSON_VARIANT;
     }
-    for (int i = 0; i < COUNT(lists); i++) {
-        if (lists[i] && !json_is_array(lists[i])) {
+    for (i = 0; i < COUNT(lists); i++) {
+        if (lists[i].text && !is_array(lists[i])) {
             return MCP_RPC_PARAMS;
         }
+        entries += lists[i].text ? elements_count(lists[i], MCP_LIMIT_LISTEN) : 0;
     }
-    if (json_array_size(lists[LISTEN_RESOURCES]) + json_array_size(lists[LISTEN_TASKS]) > MCP_LIMIT_LISTEN) {
+    if (entries > MCP_LIMIT_LISTEN) {
         return MCP_RPC_PARAMS;
     }
-    status = entries_add(message, lists[LISTEN_RESOURCES], "resources/subscribe", MCP_OBJECT_RESOURCE);
+    status = entries_add(message, lists[LISTEN_RESOURCES], "resources/subscribe", MCP_OBJECT_RESOURCE, p);
     if (status == MCP_OK) {
-        status = entries_add(message, lists[LISTEN_TASKS], "tasks/get", MCP_OBJECT_TASK);
+        status = entries_add(message, lists[LISTEN_TASKS], "tasks/get", MCP_OBJECT_TASK, p);
     }
     if (status == MCP_OK && (!message->operations->nelts || listen_is_plain(filter))) {
         operation_add(message, MCP_OPERATION_METHOD, message->method, MCP_OBJECT_NONE, NULL, NULL);
@@ -260,30 +305,30 @@ static mcp_status_t listen_read(mcp_message_t *message, json_t *filter)
 }
 
 /* A method that 2026-07-28 has no more needs no operand there: the server is to say that it does not know it. */
-static mcp_status_t named_read(mcp_message_t *message, const json_t *value)
+static mcp_status_t named_read(mcp_message_t *message, mcp_span_t value, apr_pool_t *p)
 {
-    if (!value && message->known->gone && message->meta_version) {
+    if (!value.text && message->known->gone && message->meta_version) {
         operation_add(message, MCP_OPERATION_METHOD, message->method, MCP_OBJECT_NONE, NULL, NULL);
         return MCP_OK;
     }
-    return object_add(message, message->known->object, text_of(value));
+    return object_add(message, message->known->object, name_read(value, p));
 }
 
-static mcp_status_t operand_read(mcp_message_t *message, json_t *const *params)
+static mcp_status_t operand_read(mcp_message_t *message, const mcp_span_t *params, apr_pool_t *p)
 {
     mcp_operand_t operand = message->known ? message->known->operand : MCP_OPERAND_NONE;
 
     switch (operand) {
     case MCP_OPERAND_NAME:
-        return named_read(message, params[AT_NAME]);
+        return named_read(message, params[AT_NAME], p);
     case MCP_OPERAND_URI:
-        return named_read(message, params[AT_URI]);
+        return named_read(message, params[AT_URI], p);
     case MCP_OPERAND_TASK:
-        return named_read(message, params[AT_TASK]);
+        return named_read(message, params[AT_TASK], p);
     case MCP_OPERAND_REF:
-        return ref_read(message, params[AT_REF]);
+        return ref_read(message, params[AT_REF], p);
     case MCP_OPERAND_LISTEN:
-        return listen_read(message, params[AT_LISTEN]);
+        return listen_read(message, params[AT_LISTEN], p);
     case MCP_OPERAND_NONE:
         operation_add(message, MCP_OPERATION_METHOD, message->method, MCP_OBJECT_NONE, NULL, NULL);
         return MCP_OK;
@@ -291,18 +336,18 @@ static mcp_status_t operand_read(mcp_message_t *message, json_t *const *params)
     return MCP_INTERNAL;
 }
 
-static mcp_status_t params_read(mcp_message_t *message, json_t *params)
+static mcp_status_t params_read(mcp_message_t *message, mcp_span_t params, apr_pool_t *p)
 {
-    json_t *values[COUNT(outer_names)] = { NULL };
+    mcp_span_t values[COUNT(outer_names)] = { { NULL, 0 } };
     mcp_status_t status;
 
-    if (params && !json_is_object(params)) {
+    if (params.text && !is_object(params)) {
         return MCP_RPC_PARAMS;
     }
-    if (params && !members_read(values, params, outer_names, COUNT(outer_names))) {
+    if (params.text && !members_read(values, params, outer_names, COUNT(outer_names))) {
         return MCP_JSON_VARIANT;
     }
-    status = meta_read(message, values[AT_META]);
+    status = meta_read(message, values[AT_META], p);
     if (status != MCP_OK) {
         return status;
     }
@@ -310,7 +355,7 @@ static mcp_status_t params_read(mcp_message_t *message, json_t *params)
         operation_add(message, MCP_OPERATION_RESPONSE, NULL, MCP_OBJECT_NONE, NULL, NULL);
         return MCP_OK;
     }
-    return operand_read(message, values);
+    return operand_read(message, values, p);
 }
 
 static mcp_message_t *message_create(apr_pool_t *p)
@@ -321,24 +366,23 @@ static mcp_message_t *message_create(apr_pool_t *p)
     return message;
 }
 
-/* text: of root. */
-static mcp_status_t message_read(mcp_message_t *message, json_t *root, mcp_span_t text, apr_pool_t *p)
+static mcp_status_t message_read(mcp_message_t *message, mcp_span_t root, apr_pool_t *p)
 {
-    json_t *top[COUNT(outer_names)];
+    mcp_span_t top[COUNT(outer_names)];
     mcp_status_t status;
     int clean, id_is_valid;
 
-    if (!json_is_object(root)) {
+    if (!is_object(root)) {
         return MCP_RPC_INVALID;
     }
     clean = members_read(top, root, outer_names, COUNT(outer_names));
-    id_is_valid = id_read(message, top[AT_ID], text, p);
+    id_is_valid = id_read(message, top[AT_ID], p);
     message->kind = kind_of(top);
     if (!clean) {
         return MCP_JSON_VARIANT;
     }
-    status = id_is_valid ? envelope_check(message, top) : MCP_RPC_INVALID;
-    return status == MCP_OK ? params_read(message, top[AT_PARAMS]) : status;
+    status = id_is_valid ? envelope_check(message, top, p) : MCP_RPC_INVALID;
+    return status == MCP_OK ? params_read(message, top[AT_PARAMS], p) : status;
 }
 
 /* Requests and notifications, or responses (2025-03-26, Transports, Sending Messages 3). */
@@ -362,28 +406,23 @@ static const char *methods_join(const apr_array_header_t *messages, apr_pool_t *
     return apr_array_pstrcat(p, methods, ',');
 }
 
-static mcp_status_t batch_read(mcp_message_t *batch, json_t *root, mcp_span_t text, apr_pool_t *p)
+static mcp_status_t batch_read(mcp_message_t *batch, mcp_span_t root, apr_pool_t *p)
 {
     mcp_jsonwalk_t walk;
-    json_t *value;
-    size_t i;
+    mcp_span_t element;
+    int count = elements_count(root, MCP_LIMIT_BATCH);
 
-    if (!json_array_size(root) || json_array_size(root) > MCP_LIMIT_BATCH) {
+    if (!count || count > MCP_LIMIT_BATCH) {
         return MCP_RPC_BATCH;
     }
     batch->kind = MCP_MESSAGE_BATCH;
-    batch->messages = apr_array_make(p, (int)json_array_size(root), sizeof(const mcp_message_t *));
-    mcp_jsonwalk_open(&walk, text);
-    json_array_foreach(root, i, value)
-    {
+    batch->messages = apr_array_make(p, count, sizeof(const mcp_message_t *));
+    mcp_jsonwalk_open(&walk, root);
+    while (mcp_jsonwalk_next(NULL, &element, &walk)) {
         mcp_message_t *message = message_create(p);
-        mcp_span_t element;
-        mcp_status_t status;
+        mcp_status_t status = message_read(message, element, p);
 
-        if (!mcp_jsonwalk_next(NULL, &element, &walk)) {
-            return MCP_INTERNAL;
-        }
-        if ((status = message_read(message, value, element, p)) != MCP_OK) {
+        if (status != MCP_OK) {
             return status;
         }
         APR_ARRAY_PUSH(batch->messages, const mcp_message_t *) = message;
@@ -396,34 +435,22 @@ static mcp_status_t batch_read(mcp_message_t *batch, json_t *root, mcp_span_t te
     return MCP_OK;
 }
 
-/* The whole text without the white space in front. */
-static mcp_span_t span_of(const char *data, apr_size_t len)
-{
-    mcp_span_t span = { data, len };
-
-    while (span.len && strchr(" \t\r\n", *span.text)) {
-        span.text++;
-        span.len--;
-    }
-    return span;
-}
-
 mcp_status_t mcp_message_parse(mcp_message_t **pmessage, const char *data, apr_size_t len, int max_depth, int batch,
                                apr_pool_t *p)
 {
     mcp_message_t *message = message_create(p);
-    json_t *root;
+    mcp_span_t root;
     mcp_status_t status;
 
     *pmessage = message;
-    status = mcp_json_parse(&root, data, len, max_depth, p);
+    status = mcp_jsoncheck_strict(&root, data, len, max_depth);
     if (status != MCP_OK) {
         return status;
     }
-    if (json_is_array(root)) {
-        return batch ? batch_read(message, root, span_of(data, len), p) : MCP_RPC_BATCH;
+    if (is_array(root)) {
+        return batch ? batch_read(message, root, p) : MCP_RPC_BATCH;
     }
-    return message_read(message, root, span_of(data, len), p);
+    return message_read(message, root, p);
 }
 
 static int is_listed(const char *method, const char *const *methods)

@@ -5,7 +5,6 @@
 
 #include <apr_pools.h>
 #include <apr_tables.h>
-#include <jansson.h>
 
 #include "base/status.h"
 #include "rpc/method.h"
@@ -36,7 +35,7 @@ typedef struct mcp_message_t {
  * an error answer can carry the id. Strings live in p.
  * batch: an array of 1 to MCP_LIMIT_BATCH messages is understood as well, each judged as if it stood alone; all of them are
  * responses or none is, and none is initialize (Lifecycle, Initialization): MCP_RPC_INVALID. It has no id.
- * Errors of mcp_json_parse with max_depth as they are; MCP_RPC_BATCH: an array at the top that is not allowed;
+ * Errors of mcp_jsoncheck_strict as they are; MCP_RPC_BATCH: an array at the top that is not allowed;
  * MCP_JSON_VARIANT: a case variant (mcp_json_is_variant) of a member read here: jsonrpc, id, method, params, result, error,
  * name, uri, taskId, ref, notifications, _meta, both at the top and directly in params; type, name, uri in ref;
  * resourceSubscriptions, taskIds in notifications; the three io.modelcontextprotocol members (protocolVersion,

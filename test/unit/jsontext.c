@@ -1,3 +1,4 @@
+#include "base/jsoncheck.h"
 #include "base/jsontext.h"
 
 #include <stdlib.h>
@@ -22,7 +23,7 @@ static int check(const char *data, apr_size_t len, int max_depth)
 {
     mcp_span_t span = { NULL, 0 };
     char *copy = exact(data, len);
-    int ok = mcp_jsontext_check(&span, copy, len, max_depth);
+    int ok = mcp_jsoncheck_grammar(&span, copy, len, max_depth);
 
     if (ok && (!span.len || span.text < copy || span.text + span.len > copy + len || strchr(" \t\r\n", *span.text) ||
                strchr(" \t\r\n", span.text[span.len - 1]))) {
@@ -149,7 +150,7 @@ static void grammar(apr_pool_t *p)
     for (int i = 0; i < SIZE(bad); i++) {
         OK(check(bad[i], strlen(bad[i]), 64) == 0, "RPC-6 no JSON: <%s>", bad[i]);
     }
-    OK(!mcp_jsontext_check(NULL, NULL, 0, 64), "no bytes at all");
+    OK(!mcp_jsoncheck_grammar(NULL, NULL, 0, 64), "no bytes at all");
     OK(!CHECK("\xEF\xBB\xBF{}"), "RPC-6 a byte order mark is refused");
     OK(!CHECK("{}\0") && !CHECK("[1\0]") && !CHECK("[\"a\0b\"]") && !CHECK("\0{}"), "1.4 a raw NUL is refused");
     OK(!CHECK("\xFF\xFE{\0}\0") && !CHECK("[\xC2\xA0]"), "1.4 UTF-16, and white space that is none");
@@ -220,14 +221,14 @@ static void depths(apr_pool_t *p)
     memset(text, '[', count);
     memset(text + count, ']', count);
     start = clock();
-    OK(!mcp_jsontext_check(&span, text, 2 * count, 256), "B05 depth 8 million in 16 MiB");
+    OK(!mcp_jsoncheck_grammar(&span, text, 2 * count, 256), "B05 depth 8 million in 16 MiB");
     OK(clock() - start < CLOCKS_PER_SEC / 20, "B05 is refused at once");
     memset(text, '9', 2 * count);
-    OK(mcp_jsontext_check(&span, text, 2 * count, 256) && span.len == 2 * count, "B09 a number of 16 MiB");
+    OK(mcp_jsoncheck_grammar(&span, text, 2 * count, 256) && span.len == 2 * count, "B09 a number of 16 MiB");
     memset(text, 'a', 2 * count);
     text[0] = text[2 * count - 1] = '"';
     start = clock();
-    OK(mcp_jsontext_check(&span, text, 2 * count, 256) && span.len == 2 * count, "B09 a string of 16 MiB");
+    OK(mcp_jsoncheck_grammar(&span, text, 2 * count, 256) && span.len == 2 * count, "B09 a string of 16 MiB");
     OK(clock() - start < 2 * CLOCKS_PER_SEC, "B09 in reasonable time");
     for (apr_size_t i = 0; i < count; i++) {
         memcpy(text + 2 * i, "1,", 2);
@@ -236,7 +237,7 @@ static void depths(apr_pool_t *p)
     text[2 * count - 1] = ']';
     text[1] = ' ';
     start = clock();
-    OK(mcp_jsontext_check(&span, text, 2 * count, 256) && span.len == 2 * count, "B09 8 million elements");
+    OK(mcp_jsoncheck_grammar(&span, text, 2 * count, 256) && span.len == 2 * count, "B09 8 million elements");
     OK(clock() - start < 2 * CLOCKS_PER_SEC, "B09 in reasonable time as well");
     free(text);
 }
@@ -380,36 +381,61 @@ static void strings(apr_pool_t *p)
        "and in full");
 }
 
-static void faults(apr_pool_t *p)
+static void skips(apr_pool_t *p)
 {
     static const struct {
         const char *text;
         apr_size_t skipped;
-        unsigned faults;
-    } cases[] = {
-        { "\"a\"b", 3, 0 },
-        { "\"\\\"\\\\\"", 6, 0 },
-        { "\"\\ud83d\\ude00\"x", 14, 0 },
-        { "\"\\ud83d\"", 8, MCP_STRING_HALF },
-        { "\"\\ude00\"", 8, MCP_STRING_HALF },
-        { "\"\\ud83d\\\"\"", 10, MCP_STRING_HALF },
-        { "\"\\ud83d\\ud83d\\ude00\"", 20, MCP_STRING_HALF },
-        { "\"\\q\"", 4, MCP_STRING_MALFORMED },
-        { "\"\n\"", 3, MCP_STRING_MALFORMED },
-        { "\"abc", 4, MCP_STRING_MALFORMED },
-        { "\"ab\\", 4, MCP_STRING_MALFORMED },
-        { "\"\\ud83d", 7, MCP_STRING_HALF | MCP_STRING_MALFORMED },
-    };
+    } cases[] = { { "\"a\"b", 3 },           { "\"\\\"\\\\\"", 6 }, { "\"\\ud83d\\ude00\"x", 14 },
+                  { "\"\\ud83d\\\"\"", 10 }, { "\"\n\"", 3 },       { "\"abc", 4 },
+                  { "\"ab\\", 4 },           { "\"\\\"", 3 },       { "\"", 1 } };
 
     for (int i = 0; i < SIZE(cases); i++) {
         apr_size_t len = strlen(cases[i].text);
         char *copy = exact(cases[i].text, len);
-        unsigned found = 0;
 
-        OK(mcp_jsontext_skip(&found, copy, copy + len) == copy + cases[i].skipped && found == cases[i].faults,
-           "a string is stepped over: <%s>", cases[i].text);
+        OK(mcp_jsontext_skip(copy, copy + len) == copy + cases[i].skipped, "a string is stepped over: <%s>",
+           cases[i].text);
         free(copy);
     }
+}
+
+static void matches(apr_pool_t *p)
+{
+    static const struct {
+        const char *key, *name;
+        int match;
+    } cases[] = {
+        { "method", "method", MCP_NAME_SAME },
+        { "me\\u0074hod", "method", MCP_NAME_SAME },
+        { "\\u006dethod", "method", MCP_NAME_SAME },
+        { "Method", "method", MCP_NAME_VARIANT },
+        { "METHOD", "method", MCP_NAME_VARIANT },
+        { "\\u004dethod", "method", MCP_NAME_VARIANT },
+        { "meth", "method", MCP_NAME_OTHER },
+        { "methods", "method", MCP_NAME_OTHER },
+        { "", "method", MCP_NAME_OTHER },
+        { "xethod", "method", MCP_NAME_OTHER },
+        { "param\xC5\xBF", "params", MCP_NAME_VARIANT },
+        { "\xC5\xBF", "s", MCP_NAME_VARIANT },
+        { "\xE2\x84\xAA", "k", MCP_NAME_VARIANT },
+        { "\\u212a", "k", MCP_NAME_VARIANT },
+        { "_META", "_meta", MCP_NAME_VARIANT },
+        { "?meta", "_meta", MCP_NAME_OTHER },
+        { "\xC3\xA9", "e", MCP_NAME_OTHER },
+    };
+    char long_key[1024];
+
+    for (int i = 0; i < SIZE(cases); i++) {
+        mcp_span_t key = { exact(cases[i].key, strlen(cases[i].key)), strlen(cases[i].key) };
+
+        OK(mcp_jsontext_match(key, cases[i].name) == cases[i].match, "B02 <%s> and %s: %d", cases[i].key, cases[i].name,
+           cases[i].match);
+        free((char *)key.text);
+    }
+    memset(long_key, 'm', sizeof(long_key));
+    OK(mcp_jsontext_match((mcp_span_t){ long_key, sizeof(long_key) }, "m") == MCP_NAME_OTHER,
+       "a long key is another one");
 }
 
 static void judge_vector(const char *name, const char *data, apr_size_t len)
@@ -432,6 +458,7 @@ static void test(apr_pool_t *p)
     walks(p);
     members(p);
     strings(p);
-    faults(p);
+    skips(p);
+    matches(p);
     suite_judge(judge_vector, p);
 }

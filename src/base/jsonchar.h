@@ -1,0 +1,23 @@
+/* The characters of JSON strings (RFC 8259 section 7): escapes, and the UTF-8 they stand for. */
+#ifndef MCP_JSONCHAR_H
+#define MCP_JSONCHAR_H
+
+/* Steps over the escape at s (a backslash), surrogate pairs in one step; never beyond end. *punit is the UTF-16 code unit of
+ * a \u escape, of a pair the first; -1 for an escape of one letter. Returns NULL when there is no such escape. */
+const char *mcp_jsonchar_escape(int *punit, const char *s, const char *end);
+
+/* Does this code unit, where mcp_jsonchar_escape has stepped from s to next, stand for half a character (a lone surrogate)? */
+int mcp_jsonchar_is_half(int unit, const char *s, const char *next);
+
+/* Decodes the character or escape at *ps (before end) and steps over it, returns the number of bytes: 4 at most, and never
+ * more than were read. A lone surrogate becomes three bytes that are no UTF-8; what is no escape is taken as it stands. */
+int mcp_jsonchar_decode(char out[4], const char **ps, const char *end);
+
+/* The number of bytes of the well-formed UTF-8 sequence at s (before end; Unicode table 3-7), 0 when there is none. */
+int mcp_jsonchar_sequence(const char *s, const char *end);
+
+/* Steps over the characters at s that stand for themselves in every string: ASCII without quote, backslash and controls. Most
+ * of most texts is such, so it looks at eight of them at once. */
+const char *mcp_jsonchar_plain(const char *s, const char *end);
+
+#endif

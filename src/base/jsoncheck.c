@@ -1,0 +1,492 @@
+#include "base/jsoncheck.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/jsonchar.h"
+#include "base/limits.h"
+
+#define FEW 16  /* members of an object that are compared each with each; more of them are sorted */
+#define ROOM 64 /* names that need no memory */
+
+typedef struct name_t {
+    apr_uint32_t at; /* in the text, behind its quote */
+    apr_uint32_t len : 31, escaped : 1;
+} name_t;
+
+/* An open container. */
+typedef struct frame_t {
+    apr_uint32_t first; /* of its names */
+    char close;
+} frame_t;
+
+typedef struct check_t {
+    const char *data, *end;
+    mcp_status_t status; /* of the first fault */
+    int strict, depth, max_depth;
+    apr_size_t values;
+    name_t *names, room[ROOM]; /* of all open objects, the innermost last */
+    apr_uint32_t count, size;
+    frame_t frames[MCP_JSONTEXT_DEPTH];
+} check_t;
+
+/* All that read return where they have come to, or this. */
+static const char *fault(check_t *check, mcp_status_t status)
+{
+    check->status = status;
+    return NULL;
+}
+
+static const char *skip_space(const char *s, const char *end)
+{
+    while (s < end && (*s == ' ' || *s == '\t' || *s == '\n' || *s == '\r')) {
+        s++;
+    }
+    return s;
+}
+
+/* --- strings -------------------------------------------------------------------------------------------------------- */
+
+static const char *escape_read(check_t *check, const char *s)
+{
+    int unit;
+    const char *next = mcp_jsonchar_escape(&unit, s, check->end);
+
+    if (!next) {
+        return fault(check, MCP_JSON_SYNTAX);
+    }
+    if (check->strict && (unit == 0 || mcp_jsonchar_is_half(unit, s, next))) {
+        return fault(check, MCP_JSON_TEXT);
+    }
+    return next;
+}
+
+static const char *string_read(check_t *check, int *pescaped, const char *s)
+{
+    const char *end = check->end;
+    int len;
+
+    *pescaped = 0;
+    for (s = mcp_jsonchar_plain(s + 1, end); s < end; s = mcp_jsonchar_plain(s, end)) {
+        unsigned char c = (unsigned char)*s;
+
+        if (c == '"') {
+            return s + 1;
+        }
+        if (c == '\\') {
+            *pescaped = 1;
+            if (!(s = escape_read(check, s))) {
+                return NULL;
+            }
+        }
+        else if (c < 0x20) {
+            break;
+        }
+        else if (!check->strict) {
+            s++;
+        }
+        else {
+            len = mcp_jsonchar_sequence(s, end);
+            if (!len) {
+                return fault(check, MCP_JSON_TEXT);
+            }
+            s += len;
+        }
+    }
+    return fault(check, MCP_JSON_SYNTAX);
+}
+
+/* --- members that stand twice ------------------------------------------------------------------------------------------ */
+
+/* The order of the names after unescaping, byte by byte; 0 for the same. */
+static int names_compare(const check_t *check, const name_t *a, const name_t *b)
+{
+    const char *s = check->data + a->at, *s_end = s + a->len, *t = check->data + b->at, *t_end = t + b->len;
+    char x[4], y[4];
+    int i = 0, m = 0, j = 0, n = 0;
+
+    if (!a->escaped && !b->escaped) {
+        int order = memcmp(s, t, a->len < b->len ? a->len : b->len);
+
+        return order ? order : (a->len > b->len) - (a->len < b->len);
+    }
+    for (;;) {
+        if (i == m) {
+            i = 0;
+            m = s < s_end ? mcp_jsonchar_decode(x, &s, s_end) : 0;
+        }
+        if (j == n) {
+            j = 0;
+            n = t < t_end ? mcp_jsonchar_decode(y, &t, t_end) : 0;
+        }
+        if (!m || !n) {
+            return (m > 0) - (n > 0);
+        }
+        if (x[i] != y[j]) {
+            return (unsigned char)x[i] - (unsigned char)y[j];
+        }
+        i++;
+        j++;
+    }
+}
+
+static void names_sift(const check_t *check, name_t *names, apr_uint32_t i, apr_uint32_t count)
+{
+    name_t name = names[i];
+    apr_uint32_t child;
+
+    while ((child = 2 * i + 1) < count) {
+        child += child + 1 < count && names_compare(check, &names[child + 1], &names[child]) > 0;
+        if (names_compare(check, &names[child], &name) <= 0) {
+            break;
+        }
+        names[i] = names[child];
+        i = child;
+    }
+    names[i] = name;
+}
+
+/* In place and in n log n whatever the names are (heapsort), for who sends them would also choose the worst ones. */
+static int names_have_twins(const check_t *check, name_t *names, apr_uint32_t count)
+{
+    apr_uint32_t i;
+
+    for (i = count / 2; i-- > 0;) {
+        names_sift(check, names, i, count);
+    }
+    for (i = count - 1; i > 0; i--) {
+        name_t last = names[i];
+
+        names[i] = names[0];
+        names[0] = last;
+        if (i + 1 < count && !names_compare(check, &names[i], &names[i + 1])) {
+            return 1;
+        }
+        names_sift(check, names, 0, i);
+    }
+    return !names_compare(check, &names[0], &names[1]);
+}
+
+static int names_grow(check_t *check)
+{
+    apr_uint32_t size = check->size * 2;
+    name_t *names = realloc(check->names == check->room ? NULL : check->names, size * sizeof(*names));
+
+    if (!names) {
+        return 0;
+    }
+    if (check->names == check->room) {
+        memcpy(names, check->room, sizeof(check->room));
+    }
+    check->names = names;
+    check->size = size;
+    return 1;
+}
+
+/* Takes the name between from and to as one of the innermost object. */
+static mcp_status_t name_add(check_t *check, const char *from, const char *to, int escaped)
+{
+    apr_uint32_t first = check->frames[check->depth - 1].first, i;
+    name_t *name;
+
+    if (check->count == check->size && !names_grow(check)) {
+        return MCP_INTERNAL;
+    }
+    name = &check->names[check->count];
+    name->at = (apr_uint32_t)(from - check->data);
+    name->len = (apr_uint32_t)(to - from) & 0x7FFFFFFF;
+    name->escaped = escaped != 0;
+    if (check->count - first < FEW) {
+        for (i = first; i < check->count; i++) {
+            if (!names_compare(check, &check->names[i], name)) {
+                return MCP_JSON_DUPLICATE;
+            }
+        }
+    }
+    check->count++;
+    return MCP_OK;
+}
+
+/* --- numbers ---------------------------------------------------------------------------------------------------------- */
+
+static const char *digits_read(const char *s, const char *end)
+{
+    const char *from = s;
+
+    while (s < end && *s >= '0' && *s <= '9') {
+        s++;
+    }
+    return s > from ? s : NULL;
+}
+
+/* The exponent of the text between its e and end; beyond any text of 2 GiB it does not matter how large it is. */
+static apr_int64_t exponent_of(const char *s, const char *end)
+{
+    const apr_int64_t enough = APR_INT64_C(1) << 40;
+    int minus = *s == '-';
+    apr_int64_t exponent = 0;
+
+    for (s += *s == '-' || *s == '+'; s < end; s++) {
+        exponent = exponent * 10 + (*s - '0');
+        if (exponent > enough) {
+            exponent = enough;
+        }
+    }
+    return minus ? -exponent : exponent;
+}
+
+/* Is the number, well-formed and without its sign, one that a double rounds to infinity? That begins half a unit of the last
+ * place behind the largest double, of whose 309 digits these are enough. */
+static int number_is_huge(const char *s, const char *end)
+{
+    static const char limit[] = "179769313486231580793728971405303415079934132710037826936173778980444968";
+    const char *point = s, *e, *digit = s;
+    apr_int64_t power;
+    int i;
+
+    while (point < end && *point >= '0' && *point <= '9') {
+        point++;
+    }
+    for (e = point; e < end && *e != 'e' && *e != 'E'; e++)
+        ;
+    while (digit < e && (*digit == '0' || *digit == '.')) {
+        digit++;
+    }
+    if (digit == e) {
+        return 0; /* zero */
+    }
+    /* digit . following digits * 10^power */
+    power = (digit < point ? point - digit - 1 : point - digit) + (e < end ? exponent_of(e + 1, end) : 0);
+    if (power != 308) {
+        return power > 308;
+    }
+    for (i = 0; limit[i]; i++, digit++) {
+        char c;
+
+        digit += digit < e && *digit == '.';
+        c = digit < e ? *digit : '0';
+        if (c != limit[i]) {
+            return c > limit[i];
+        }
+    }
+    return 1;
+}
+
+static const char *number_read(check_t *check, const char *s)
+{
+    const char *end = check->end, *from, *power = NULL;
+
+    s += s < end && *s == '-';
+    from = s;
+    s = s < end && *s == '0' ? s + 1 : digits_read(s, end);
+    if (s && s < end && *s == '.') {
+        s = digits_read(s + 1, end);
+    }
+    if (s && s < end && (*s == 'e' || *s == 'E')) {
+        power = s++;
+        s += s < end && (*s == '+' || *s == '-');
+        s = digits_read(s, end);
+    }
+    if (!s) {
+        return fault(check, MCP_JSON_SYNTAX);
+    }
+    if (check->strict && (power || s - from > 308) && number_is_huge(from, s)) {
+        return fault(check, MCP_JSON_NUMBER);
+    }
+    return s;
+}
+
+/* --- structure -------------------------------------------------------------------------------------------------------- */
+
+static const char *word_read(check_t *check, const char *s, const char *word)
+{
+    apr_size_t len = strlen(word);
+
+    return (apr_size_t)(check->end - s) >= len && !memcmp(s, word, len) ? s + len : fault(check, MCP_JSON_SYNTAX);
+}
+
+static const char *scalar_read(check_t *check, const char *s)
+{
+    int escaped;
+
+    switch (*s) {
+    case '"':
+        return string_read(check, &escaped, s);
+    case 't':
+        return word_read(check, s, "true");
+    case 'f':
+        return word_read(check, s, "false");
+    case 'n':
+        return word_read(check, s, "null");
+    default:
+        if (check->strict && !mcp_jsonchar_sequence(s, check->end)) {
+            return fault(check, MCP_JSON_TEXT);
+        }
+        return number_read(check, s);
+    }
+}
+
+/* A name, its colon, and the white space around it. */
+static const char *name_read(check_t *check, const char *s)
+{
+    const char *end = check->end, *from = s + 1;
+    int escaped;
+
+    if (s == end || *s != '"') {
+        return fault(check,
+                     s < end && check->strict && !mcp_jsonchar_sequence(s, end) ? MCP_JSON_TEXT : MCP_JSON_SYNTAX);
+    }
+    if (!(s = string_read(check, &escaped, s))) {
+        return NULL;
+    }
+    if (check->strict) {
+        mcp_status_t status = name_add(check, from, s - 1, escaped);
+
+        if (status != MCP_OK) {
+            return fault(check, status);
+        }
+    }
+    s = skip_space(s, end);
+    return s < end && *s == ':' ? skip_space(s + 1, end) : fault(check, MCP_JSON_SYNTAX);
+}
+
+static int container_enter(check_t *check, char open)
+{
+    frame_t *frame = &check->frames[check->depth];
+
+    if (check->depth >= check->max_depth) {
+        return 0;
+    }
+    check->depth++;
+    frame->first = check->count;
+    frame->close = open == '{' ? '}' : ']';
+    return 1;
+}
+
+static int container_leave(check_t *check)
+{
+    const frame_t *frame = &check->frames[--check->depth];
+    apr_uint32_t count = check->count - frame->first;
+    int good = count <= FEW || !names_have_twins(check, check->names + frame->first, count);
+
+    check->count = frame->first;
+    return good;
+}
+
+/* From the begin of a value to the end of the first one that is complete: a scalar or an empty container. */
+static const char *value_begin(check_t *check, const char *s)
+{
+    const char *end = check->end;
+
+    while (s < end && (*s == '{' || *s == '[')) {
+        char open = *s;
+
+        if (check->strict && ++check->values > MCP_LIMIT_VALUES) {
+            return fault(check, MCP_JSON_VALUES);
+        }
+        if (!container_enter(check, open)) {
+            return fault(check, MCP_JSON_DEPTH);
+        }
+        s = skip_space(s + 1, end);
+        if (s < end && *s == (open == '{' ? '}' : ']')) {
+            check->depth--;
+            return s + 1;
+        }
+        if (open == '{' && !(s = name_read(check, s))) {
+            return NULL;
+        }
+    }
+    return s < end ? scalar_read(check, s) : fault(check, MCP_JSON_SYNTAX);
+}
+
+/* From the end of a value to the begin of the next, or to the end of all containers. */
+static const char *value_end(check_t *check, const char *s)
+{
+    const char *end = check->end;
+
+    while (check->depth) {
+        char close = check->frames[check->depth - 1].close;
+
+        s = skip_space(s, end);
+        if (s < end && *s == ',') {
+            if (check->strict && ++check->values > MCP_LIMIT_VALUES) {
+                return fault(check, MCP_JSON_VALUES);
+            }
+            s = skip_space(s + 1, end);
+            return close == '}' ? name_read(check, s) : s;
+        }
+        if (s == end || *s != close) {
+            return fault(check, MCP_JSON_SYNTAX);
+        }
+        if (!container_leave(check)) {
+            return fault(check, MCP_JSON_DUPLICATE);
+        }
+        s++;
+    }
+    return s;
+}
+
+/* Without a memset: most of it is room that small texts never use. */
+static void check_init(check_t *check, const char *data, apr_size_t len, int max_depth, int strict)
+{
+    check->data = data;
+    check->end = data + len;
+    check->status = MCP_OK;
+    check->strict = strict;
+    check->depth = 0;
+    check->max_depth = max_depth < MCP_JSONTEXT_DEPTH ? max_depth : MCP_JSONTEXT_DEPTH;
+    check->values = 1;
+    check->names = check->room;
+    check->count = 0;
+    check->size = ROOM;
+}
+
+static mcp_status_t text_check(check_t *check, mcp_span_t *pspan)
+{
+    const char *s, *begin = skip_space(check->data, check->end);
+
+    s = begin;
+    do {
+        s = value_begin(check, s);
+        s = s ? value_end(check, s) : NULL;
+    } while (s && check->depth);
+    if (!s) {
+        return check->status;
+    }
+    pspan->text = begin;
+    pspan->len = (apr_size_t)(s - begin);
+    return skip_space(s, check->end) == check->end ? MCP_OK : MCP_JSON_SYNTAX;
+}
+
+int mcp_jsoncheck_grammar(mcp_span_t *pspan, const char *data, apr_size_t len, int max_depth)
+{
+    check_t check;
+
+    if (!data || !len) {
+        return 0;
+    }
+    check_init(&check, data, len, max_depth, 0);
+    return text_check(&check, pspan) == MCP_OK;
+}
+
+mcp_status_t mcp_jsoncheck_strict(mcp_span_t *pspan, const char *data, apr_size_t len, int max_depth)
+{
+    mcp_status_t status;
+    check_t check;
+
+    if (!data || !len) {
+        return MCP_JSON_SYNTAX;
+    }
+    if (len > APR_INT32_MAX) {
+        return MCP_INTERNAL;
+    }
+    if (memchr(data, 0, len) || (len >= 3 && !memcmp(data, "\xEF\xBB\xBF", 3))) {
+        return MCP_JSON_TEXT;
+    }
+    check_init(&check, data, len, max_depth, 1);
+    status = text_check(&check, pspan);
+    if (check.names != check.room) {
+        free(check.names);
+    }
+    return status;
+}
