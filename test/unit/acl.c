@@ -424,6 +424,21 @@ static void test_ties(apr_pool_t *p)
     }
 }
 
+/* What counts is how many values differ, and not where a rule stands in an index. */
+static void test_counted(apr_pool_t *p)
+{
+    static const char *const rules[] = { "b z => tool:one", "a a a => tool:one", "p q => tool:tw*", "s t => tool:two",
+                                         NULL };
+    site_t site = site_make(rules, p);
+    mcp_operation_t one = call("tools/call", MCP_OBJECT_TOOL, "one"), two = call("tools/call", MCP_OBJECT_TOOL, "two");
+
+    mcp_scopes_close(site.scopes, p);
+    STR_IS(judge(&site, NULL, &one, 1, p), "[a]", "a value said three times is one");
+    STR_IS(judge(&site, "t", &two, 1, p), "[s t]", "the one that lacks less, though a pattern before it fits too");
+    STR_IS(judge(&site, "q", &two, 1, p), "[p q]", "and the other way round");
+    STR_IS(judge(&site, NULL, &two, 1, p), "[p q]", "a tie between a pattern and a name: the first rule");
+}
+
 static void test_several(apr_pool_t *p)
 {
     static const char *const rules[] = { "read => resource:pub/*", "secret => resource:priv/*", "task => @tasks",
@@ -592,6 +607,7 @@ static void test(apr_pool_t *p)
     test_hierarchy(p);
     test_smallest(p);
     test_ties(p);
+    test_counted(p);
     test_several(p);
     test_many(p);
     test_features(p);

@@ -99,6 +99,7 @@ static void basics(apr_pool_t *p)
     mcp_cache_stats_t stats;
 
     OK(mcp_cache_create(&cache, 0, TTL, p) == APR_EINVAL && !cache, "no cache for nothing");
+    OK(mcp_cache_create(&cache, 1, TTL, p) == APR_SUCCESS && cache, "but for one entry");
     cache = create(4, p);
     OK(get(cache, 1, NOW, p) == MCP_INTERNAL, "nothing there at first");
     put(cache, 1, make(1, keys), NOW, p);
@@ -245,6 +246,23 @@ static void eviction(apr_pool_t *p)
     put(one, 1, make(1, keys), NOW, p);
     put(one, 2, make(2, keys), NOW, p);
     OK(get(one, 1, NOW, p) == MCP_INTERNAL && get(one, 2, NOW, p) == MCP_OK, "R09 a cache for one");
+}
+
+/* Far more entries than shards: all that fit are kept. */
+static void many(apr_pool_t *p)
+{
+    mcp_cache_t *cache = create(1000000, p);
+    mcp_cache_stats_t stats;
+    int i, found = 0;
+
+    for (i = 0; i < 3000; i++) {
+        put(cache, i, make(i, NULL), NOW, p);
+    }
+    for (i = 0; i < 3000; i++) {
+        found += get(cache, i, NOW, p) == MCP_OK;
+    }
+    mcp_cache_stats(&stats, cache);
+    OK(found == 3000 && stats.entries == 3000, "a cache for a million entries keeps each of 3000");
 }
 
 static void bounds(apr_pool_t *p)
@@ -422,6 +440,7 @@ static void test(apr_pool_t *p)
     generations(p);
     untils(p);
     eviction(p);
+    many(p);
     bounds(p);
     hot(p);
     collisions(p);

@@ -82,7 +82,8 @@ static void malformed(apr_pool_t *p)
                                        "Bearer a$b",         "Bearer a%20b",
                                        "Bearer <T>",         "Bearer T\xC3\xBC",
                                        "Bearer a\x7F",       "Bearer {\"protected\":1}",
-                                       "Bearer token=\"T\"", "Bearer a=\"b\", c=\"d\"" };
+                                       "Bearer token=\"T\"", "Bearer a=\"b\", c=\"d\"",
+                                       "Bearer/T",           "Bearer a=\"b\"," };
     int i;
 
     for (i = 0; i < (int)(sizeof(bad) / sizeof(*bad)); i++) {
@@ -119,10 +120,16 @@ static void doubled(apr_pool_t *p)
                                        "Bearer a=\"b\", Bearer c",
                                        "DPoP a, DPoP b",
                                        "Digest a=\"\\\"\", Bearer a",
+                                       "Digest a=\\, Bearer a",
+                                       "Digest a=\"b\", =c",
                                        "Bearer \"a, b\", Bearer c" };
     static const char *const one[] = {
-        "Digest username=\"Mufasa\", realm=\"a, Bearer b\", uri=\"/\", response=\"6629\"", "Digest a = \"b\" , c = d",
-        "Digest a=\"\\\", Bearer b\", c=d", "Digest a=b, , c=d",
+        "Digest username=\"Mufasa\", realm=\"a, Bearer b\", uri=\"/\", response=\"6629\"",
+        "Digest a = \"b\" , c = d",
+        "Digest a=\"\\\", Bearer b\", c=d",
+        "Digest a=b, , c=d",
+        "Digest a=b,",
+        "Digest a=\"b, c\\",
         "AWS4-HMAC-SHA256 Credential=AKIA/2013/s3/aws4_request, SignedHeaders=host;range, Signature=fe5f"
     };
     int i;
@@ -171,6 +178,8 @@ static void queries(apr_pool_t *p)
     QUERY("Bearer a b", "access_token=U", "credentials-query", "CHL-7 H05 also with a malformed token");
     QUERY("Bearer T", "access_tokens=U&xaccess_token=U&a=access_token&Access_Token=1&access_toke", "T",
           "other parameters");
+    QUERY("Bearer T", "bccess_token=U&access_uoken=U&access_tokeo&access~token", "T", "names of other letters");
+    QUERY("Bearer T", "%4xccess_token=U&%xAccess_token=U", "T", "no hexadecimal digits");
     QUERY("Bearer T", "access%5", "T", "a truncated escape");
     QUERY("Bearer T", "access_toke%", "T", "a lone percent sign");
     QUERY("Bearer T", "access%5ftoken%00=U", "T", "a name that goes on");
@@ -206,6 +215,7 @@ static void dpop(apr_pool_t *p)
         { "DPoPx T", "Bearer credentials-scheme", 0 },
         { "DPo T", "Bearer credentials-scheme", 0 },
         { "Basic eA==", "Bearer credentials-scheme", 0 },
+        { "HOBA T", "Bearer credentials-scheme", 0 },
         { "", "Bearer credentials-missing", 0 },
         { "DPoP eyJ.a.b", "DPoP eyJ.a.b", 1 },
         { "DPoP", "DPoP credentials-empty", 1 },

@@ -534,7 +534,7 @@ static void conditions(apr_pool_t *p)
     OK(status_of(fixture("{}", p)) == MCP_OK, "3.4 they demand nothing by themselves");
 
     f = fixture("{\"t\":true,\"f\":false,\"n\":3,\"r\":3.0,\"o\":{\"x\":1},\"z\":null,\"s\":\"Human Resources\","
-                "\"m\":[1,\"x y\",true],\"h\":[{}]}",
+                "\"m\":[1,\"x y\",true],\"h\":[{}],\"w\":[\"a\",\"b\"]}",
                 p);
     for (i = 0; i < 2; i++, f->negated = 1) {
         condition_add(f, "true", NULL, "t");
@@ -549,9 +549,10 @@ static void conditions(apr_pool_t *p)
         condition_add(f, "3", NULL, "r");
         condition_add(f, "x", NULL, "o");
         condition_add(f, "x", NULL, "h");
+        condition_add(f, "c", NULL, "w");
     }
     STR_IS(
-        conditions_of(f), "0 1 2 3 4 5 6 12 13 14 15 16 17 18 21 22 23 ",
+        conditions_of(f), "0 1 2 3 4 5 6 13 14 15 16 17 18 19 22 23 24 ",
         "3.4 whole texts, true, false and integers; what cannot be compared is refused where its absence is asked for");
 
     f = fixture("{\"scope\":[\"last\"]}", p);

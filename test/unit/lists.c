@@ -476,6 +476,8 @@ static void discoveries(apr_pool_t *p)
                     "", p),
            "{\"result\":{\"capabilities\":{},\"capabilities\":{},\"Capabilities\":{}}}",
            "whichever of them a client reads");
+    STR_IS(discover("{\"result\":{\"contents\":{\"tasks\":{}},\"cacheScope\":\"public\"}}", "", p), "same",
+           "LST-4 an object of another name");
     STR_IS(discover("{\"result\":{\"capabilities\":[\"tasks\"],\"cacheScope\":\"public\"}}", "", p), "same",
            "capabilities that are none");
     STR_IS(discover("{\"result\":{\"x\":{\"capabilities\":{\"tasks\":{}}}},\"capabilities\":{\"tasks\":{}}}", "", p),
@@ -489,6 +491,10 @@ static void discoveries(apr_pool_t *p)
             "{\"result\":{\"capabilities\":{\"extensions\":{\"extensions\":{\"io.modelcontextprotocol/tasks\":{}}}}}}",
             "", p),
         "same", "extensions of extensions are none");
+    STR_IS(discover("{\"result\":{\"capabilities\":{\"experimental\":{\"io.modelcontextprotocol/tasks\":{}}}}}", "", p),
+           "same", "nor are those of another capability");
+    STR_IS(discover("{\"result\":{\"capabilities\":{\"\\ud800\":{},\"tasks\":{}}}}", "", p),
+           "{\"result\":{\"capabilities\":{\"\\ud800\":{}}}}", "a name that is no text is none of ours");
     STR_IS(filter(DISCOVERED(EVERYTHING, "public"), "", p), "same", "not without discover");
     STR_IS(discover("{\"result\":{\"tools\":[" DEL "," ADD "],\"capabilities\":{\"tasks\":{},\"a\":{}}}}", "read", p),
            "{\"result\":{\"tools\":[" ADD "],\"capabilities\":{\"a\":{}}}}", "lists beside capabilities");

@@ -179,6 +179,22 @@ static void test_batch_bad(apr_pool_t *p)
     OK(batch_status(apr_psprintf(p, "[%s," PING "]", most), p) == MCP_RPC_BATCH, "one more is refused");
 }
 
+/* The methods of a batch, for the log: a response has none, and somebody else chooses how long they are. */
+static void test_batch_methods(apr_pool_t *p)
+{
+    const char *half = fill('m', MCP_LIMIT_NAME / 2, p);
+    const char *call = apr_psprintf(p, "{\"jsonrpc\":\"2.0\",\"method\":\"%s\"}", half);
+    mcp_status_t status;
+    mcp_message_t *message = batch(&status, "[" ANSWER "," ANSWER "]", p);
+
+    STR_IS(message->method, "response,response", "responses are called so");
+    message = batch(&status, apr_pstrcat(p, "[", call, ",", call, ",", NOTE, "]", NULL), p);
+    OK(status == MCP_OK && strstr(message->method, ",notifications/cancelled"), "MCP_LIMIT_NAME bytes, and one more");
+    message = batch(&status, apr_pstrcat(p, "[", NOTE, ",", call, ",", call, ",", PING, "]", NULL), p);
+    OK(status == MCP_OK && message->messages->nelts == 4 && !strstr(message->method, "ping"),
+       "beyond that the text ends, and the messages do not");
+}
+
 static void test_asks(apr_pool_t *p)
 {
     static const char *const wanted[] = { "tools/list", "ping", NULL };
@@ -377,6 +393,7 @@ static void test_operands(apr_pool_t *p)
         { "prompts/get", "{\"name\":\"\"}", MCP_OBJECT_PROMPT, NULL },
         { "prompts/get", "{}", MCP_OBJECT_PROMPT, NULL },
         { "resources/read", "{\"uri\":\"file:///a\",\"name\":\"x\"}", MCP_OBJECT_RESOURCE, "file:///a" },
+        { "resources/read", "{\"uri\":\"\"}", MCP_OBJECT_RESOURCE, "" },
         { "resources/read", "{\"name\":\"x\"}", MCP_OBJECT_RESOURCE, NULL },
         { "resources/read", "{\"uri\":{}}", MCP_OBJECT_RESOURCE, NULL },
         { "resources/subscribe", "{\"uri\":\"ui://b\"}", MCP_OBJECT_RESOURCE, "ui://b" },
@@ -384,6 +401,7 @@ static void test_operands(apr_pool_t *p)
         { "resources/unsubscribe", "{\"uri\":\"ui://b\"}", MCP_OBJECT_RESOURCE, "ui://b" },
         { "resources/unsubscribe", "{\"uri\":7}", MCP_OBJECT_RESOURCE, NULL },
         { "tasks/get", "{\"taskId\":\"t1\"}", MCP_OBJECT_TASK, "t1" },
+        { "tasks/get", "{\"taskId\":\"\"}", MCP_OBJECT_TASK, "" },
         { "tasks/get", "{\"taskId\":1}", MCP_OBJECT_TASK, NULL },
         { "tasks/result", "{\"taskId\":\"t1\"}", MCP_OBJECT_TASK, "t1" },
         { "tasks/cancel", "{\"taskId\":\"t1\"}", MCP_OBJECT_TASK, "t1" },
@@ -398,7 +416,9 @@ static void test_operands(apr_pool_t *p)
         { "completion/complete", "{\"ref\":{\"type\":\"ref/resource\",\"name\":\"n\"}}", MCP_OBJECT_RESOURCE, NULL },
         { "completion/complete", "{\"ref\":{\"type\":\"ref/prompt\",\"name\":\"\"}}", MCP_OBJECT_PROMPT, NULL },
         { "completion/complete", "{\"ref\":{\"type\":\"ref/tool\",\"name\":\"n\"}}", MCP_OBJECT_PROMPT, NULL },
-        { "completion/complete", "{\"ref\":{\"name\":\"n\"}}", MCP_OBJECT_PROMPT, NULL },
+        { "completion/complete", "{\"ref\":{\"type\":\"ref/tool\",\"name\":\"n\",\"uri\":\"u\"}}", MCP_OBJECT_PROMPT,
+          NULL },
+        { "completion/complete", "{\"ref\":{\"name\":\"n\",\"uri\":\"u\"}}", MCP_OBJECT_PROMPT, NULL },
         { "completion/complete", "{\"ref\":\"ref/prompt\",\"name\":\"n\"}", MCP_OBJECT_PROMPT, NULL },
         { "completion/complete", "{\"name\":\"n\"}", MCP_OBJECT_PROMPT, NULL },
         { "ping", "{\"name\":\"n\"}", MCP_OBJECT_NONE, NULL },
@@ -554,7 +574,7 @@ static void test_gone(apr_pool_t *p)
     for (unsigned i = 0; i < SIZE(gone); i++) {
         const mcp_message_t *message = parse(&status, request(gone[i], meta, p), p);
 
-        OK(status == MCP_OK && operation(message, 0)->object_kind == MCP_OBJECT_NONE,
+        OK(status == MCP_OK && message->operations->nelts == 1 && operation(message, 0)->object_kind == MCP_OBJECT_NONE,
            "CNF-2 2026-07-28 defines no operand: %s", gone[i]);
         OK(status_of(request(gone[i], "{}", p), p) == MCP_RPC_PARAMS, "ACL-5 the revisions before do: %s", gone[i]);
     }
@@ -604,6 +624,7 @@ static void test(apr_pool_t *p)
     test_batch(p);
     test_batch_allowed(p);
     test_batch_bad(p);
+    test_batch_methods(p);
     test_asks(p);
     test_ids(p);
     test_id_ceiling(p);

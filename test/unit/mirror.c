@@ -69,6 +69,10 @@ static void test_batch(apr_pool_t *p)
     OK(mcp_mirror_is_modern(NOW) && mcp_mirror_is_modern(" 2099-01-01\t") && !mcp_mirror_is_modern("2026-07-27") &&
            !mcp_mirror_is_modern(NULL) && !mcp_mirror_is_modern("") && !mcp_mirror_is_modern("2026-07-28, 2026-07-28"),
        "ERA-2 which version header is modern");
+    OK(!mcp_mirror_is_modern("2026-07-280") && !mcp_mirror_is_modern("2026-07-2") &&
+           !mcp_mirror_is_modern("2027-07-2/") && !mcp_mirror_is_modern("2027-07-2:") &&
+           mcp_mirror_is_modern("2029-09-30"),
+       "ERA-2 a date has ten bytes, and digits between the hyphens");
 }
 
 static void test_era(apr_pool_t *p)
@@ -104,6 +108,10 @@ static void test_era(apr_pool_t *p)
              "\"io.modelcontextprotocol/protocolVersion\":\"2026-07-28\"}}}",
              NOW, "ping", NULL, p) == MCP_RPC_PARAMS,
        "RPC-12 no clientCapabilities");
+    OK(check("{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\",\"params\":{\"_meta\":{"
+             "\"io.modelcontextprotocol/protocolVersion\":\"2026-07-28\"}}}",
+             "2025-11-25", "ping", NULL, p) == MCP_HEADER_MISMATCH,
+       "ERA-2 under a legacy header the versions come first");
     OK(check("{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\",\"params\":{\"_meta\":{"
              "\"io.modelcontextprotocol/clientCapabilities\":{}}}}",
              NOW, "ping", NULL, p) == MCP_RPC_PARAMS,
@@ -169,6 +177,7 @@ static void test_name(apr_pool_t *p)
     OK(name_check("a\\tb", "a\tb", p) == MCP_OK, "HDR-8 HTAB inside is printable");
     OK(name_check("a\\u0001b", "a\001b", p) == MCP_HEADER_MISMATCH, "HDR-8 a control byte is not");
     OK(name_check("a\x7f", "a\x7f", p) == MCP_HEADER_MISMATCH, "HDR-8 nor is DEL");
+    OK(name_check("~a b", "~a b", p) == MCP_OK, "HDR-8 the last that is");
     OK(name_check("\xc3\xa4", "\xc3\xa4", p) == MCP_HEADER_MISMATCH, "HDR-8 nor is raw UTF-8");
     OK(name_check(" a", " a", p) == MCP_HEADER_MISMATCH, "a name with a blank in front must come encoded");
     OK(name_check(" a", "=?base64?IGE=?=", p) == MCP_OK, "like this");
@@ -201,6 +210,7 @@ static void test_encoded(apr_pool_t *p)
         { "=?BASE64?SGVsbG8=?=", "=?BASE64?SGVsbG8=?=", 1 },
         { "=?base64?SGVsbG8=?=", "=?base64?SGVsbG8=?=", 0 },
         { "=?base64?=", "=?base64?=", 1 },
+        { "=?base64?\?=", "=?base64?\?=", 0 },
         { "?>?", "=?base64?Pz4/?=", 1 },
         { "?>?", "=?base64?Pz4_?=", 0 },
     };

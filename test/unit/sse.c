@@ -61,6 +61,7 @@ static void scans(apr_pool_t *p)
         { ":\n\n: ping\n\n", "<:\n><\n><: ping\n><\n>", "TRN-8 comments wait for nothing" },
         { ":\r\n: ping\r:\n", "<:\r\n><: ping\r><:\n>", "TRN-8 whatever ends them" },
         { "data: a\n: ping\ndata: b\n\n", "<data: a\n: ping\ndata: b\n\n>", "a comment within an event" },
+        { "data: a\n: 1\n: 2\r\n:\n\n", "<data: a\n: 1\n: 2\r\n:\n\n>", "some comments within an event" },
         { ": a\ndata: b\n:c\r\n\r\n:\n", "<: a\n><data: b\n:c\r\n\r\n><:\n>", "comments around an event" },
         { "id: 1\ndata:\n\ndata: x\n\n", "<id: 1\ndata:\n\n><data: x\n\n>", "a priming event" },
         { "data: a\n", "data: a\n", "an event that does not end" },
@@ -85,6 +86,17 @@ static void scans(apr_pool_t *p)
         }
         OK(ok, "scan: %s, in two parts, whichever they are", cases[i].what);
     }
+}
+
+/* A CR LF that comes in one piece is not taken apart: the event is passed on with it. */
+static void together(apr_pool_t *p)
+{
+    mcp_sse_t sse = { 0 };
+
+    OK(mcp_sse_scan(&sse, "data: a\r\n\r\ndata: b", 18) == 11, "an event ends behind the LF of its last CR LF");
+    OK(mcp_sse_scan(&sse, "data: b\r\n\r", 10) == 10, "or with the CR, if no more is there");
+    OK(mcp_sse_scan(&sse, "\n: x\r\n", 6) == 1, "then the LF is taken for itself");
+    OK(mcp_sse_scan(&sse, ": x\r\n", 5) == 5, "a comment alone");
 }
 
 static void event_is(const char *text, const char *data, int message, const char *what, apr_pool_t *p)
@@ -153,6 +165,31 @@ static const char *replace(const char *text, const char *data, apr_pool_t *p)
     changed = apr_pstrmemdup(p, changed, len);
     free(copy);
     return changed;
+}
+
+/* Many more bytes come out than go in. */
+static void breaks(char c, apr_pool_t *p)
+{
+    const apr_size_t count = 100000;
+    char *data = apr_palloc(p, count + 1);
+    const char *changed;
+    mcp_event_t event;
+
+    memset(data, c, count);
+    data[count] = '\0';
+    changed = replace("data: a\r\n\n", data, p);
+    OK(strlen(changed) == (count + 1) * strlen("data: \r\n") + 1, "B09 each of 100000 line ends begins a data line");
+    mcp_event_read(&event, changed, strlen(changed), p);
+    OK(event.len == count && event.data[0] == '\n' && event.data[count - 1] == '\n', "and they read as line ends");
+}
+
+static void names(apr_pool_t *p)
+{
+    static const char text[] = "data\0: a\ndata: b\n\n";
+    mcp_event_t event;
+
+    mcp_event_read(&event, text, sizeof(text) - 1, p);
+    OK(event.len == 1 && *event.data == 'b', "a name with a NUL behind it is another name");
 }
 
 static void replaces(apr_pool_t *p)
@@ -240,8 +277,12 @@ static void large(apr_pool_t *p)
 static void test(apr_pool_t *p)
 {
     scans(p);
+    together(p);
     reads(p);
+    names(p);
     replaces(p);
+    breaks('\n', p);
+    breaks('\r', p);
     round_trips(p);
     large(p);
 }
