@@ -373,6 +373,15 @@ static int container_leave(check_t *check)
     return good;
 }
 
+static int value_counts(check_t *check)
+{
+    if (++check->values > MCP_LIMIT_VALUES && check->strict) {
+        fault(check, MCP_JSON_VALUES);
+        return 0;
+    }
+    return 1;
+}
+
 /* From the begin of a value to the end of the first one that is complete: a scalar or an empty container. */
 static const char *value_begin(check_t *check, const char *s)
 {
@@ -381,8 +390,8 @@ static const char *value_begin(check_t *check, const char *s)
     while (s < end && (*s == '{' || *s == '[')) {
         char open = *s;
 
-        if (check->strict && ++check->values > MCP_LIMIT_VALUES) {
-            return fault(check, MCP_JSON_VALUES);
+        if (!value_counts(check)) {
+            return NULL;
         }
         if (!container_enter(check, open)) {
             return fault(check, MCP_JSON_DEPTH);
@@ -396,7 +405,10 @@ static const char *value_begin(check_t *check, const char *s)
             return NULL;
         }
     }
-    return s < end ? scalar_read(check, s) : fault(check, MCP_JSON_SYNTAX);
+    if (s == end) {
+        return fault(check, MCP_JSON_SYNTAX);
+    }
+    return value_counts(check) ? scalar_read(check, s) : NULL;
 }
 
 /* From the end of a value to the begin of the next, or to the end of all containers. */
@@ -409,9 +421,6 @@ static const char *value_end(check_t *check, const char *s)
 
         s = skip_space(s, end);
         if (s < end && *s == ',') {
-            if (check->strict && ++check->values > MCP_LIMIT_VALUES) {
-                return fault(check, MCP_JSON_VALUES);
-            }
             s = skip_space(s + 1, end);
             return close == '}' ? name_read(check, s) : s;
         }
@@ -435,7 +444,7 @@ static void check_init(check_t *check, const char *data, apr_size_t len, int max
     check->strict = strict;
     check->depth = 0;
     check->max_depth = max_depth < MCP_JSONTEXT_DEPTH ? max_depth : MCP_JSONTEXT_DEPTH;
-    check->values = 1;
+    check->values = 0;
     check->names = check->room;
     check->count = 0;
     check->size = ROOM;

@@ -12,7 +12,7 @@
 #define MCP_LIMIT_RSA_MIN 2048            /* bits, RFC 7518 section 3.3 */
 #define MCP_LIMIT_RSA_MAX 8192            /* bits: verification time grows with the square */
 #define MCP_LIMIT_TIME 253402300799.0     /* seconds: 9999-12-31T23:59:59Z, no NumericDate is later */
-#define MCP_LIMIT_VALUES 131072           /* values in one JSON text: each costs some 200 bytes while it is judged */
+#define MCP_LIMIT_VALUES 131072           /* values in one JSON text: some 200 bytes each where a tree is made of it */
 #define MCP_LIMIT_NAME 8192               /* bytes of a method, tool or prompt name or a URI that is judged */
 #define MCP_LIMIT_ID 1024                 /* bytes of the text of a JSON-RPC id */
 #define MCP_LIMIT_LISTEN 1024             /* entries of one subscriptions/listen */

@@ -2,6 +2,7 @@
 #include "fuzz.h"
 
 #include "base/json.h"
+#include "base/jsoncheck.h"
 #include "base/jsontext.h"
 #include "base/limits.h"
 
@@ -95,10 +96,12 @@ static void check_spaces(const json_t *json, const char *data, size_t len, apr_p
 static void check_accepted(json_t *json, const char *data, size_t len, apr_pool_t *p)
 {
     json_t *again, *loose;
-    mcp_span_t span;
+    mcp_span_t span, strict;
 
     MUST(!memchr(data, 0, len) && fuzz_is_utf8(data, len) && depth_of(json) <= DEPTH);
-    MUST(mcp_jsontext_check(&span, data, len, DEPTH));
+    MUST(mcp_jsoncheck_grammar(&span, data, len, DEPTH));
+    MUST(mcp_jsoncheck_strict(&strict, data, len, DEPTH) == MCP_OK && strict.text == span.text &&
+         strict.len == span.len);
     MUST(span.text >= data && span.text + span.len <= data + len);
     compare(json, span, p);
     check_spaces(json, data, len, p);
@@ -124,17 +127,16 @@ static void check_refused(mcp_status_t status, const char *data, size_t len, apr
 /* A string read alone, also one that nothing has accepted. */
 static void check_string(const char *data, size_t len, apr_pool_t *p)
 {
-    mcp_span_t span = { data, len };
-    unsigned faults = 0;
+    mcp_span_t span = { data, len }, value;
     const char *end, *text;
 
     if (!len || *data != '"') {
         return;
     }
-    end = mcp_jsontext_skip(&faults, data, data + len);
+    end = mcp_jsontext_skip(data, data + len);
     MUST(end > data && end <= data + len);
     span.len = (size_t)(end - data);
-    if (!(faults & MCP_STRING_MALFORMED)) {
+    if (mcp_jsoncheck_grammar(&value, data, span.len, 1)) {
         json_t *json = json_loadb(data, span.len, JSON_DECODE_ANY, NULL);
 
         text = mcp_jsontext_string(span, p);

@@ -6,6 +6,7 @@ bad=0
 fail() { echo "$*" >&2; bad=1; }
 
 files=$(find "$srcdir/mod_mcp_oauth.c" "$srcdir/src" "$srcdir/test/unit" "$srcdir/test/tools" "$srcdir/test/differential" \
+    "$srcdir/test/fuzz" "$srcdir/test/mutate" "$srcdir/bench" \
     -type f \( -name '*.c' -o -name '*.h' \) 2>/dev/null | LC_ALL=C sort)
 for must in mod_mcp_oauth.c src/base/status.h src/httpd/directives.c test/unit/tap.h test/tools/mint.c; do
     echo "$files" | grep -qxF "$srcdir/$must" || fail "$srcdir/$must: not found: the search is broken"

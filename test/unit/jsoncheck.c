@@ -110,26 +110,34 @@ static void rooms(apr_pool_t *p)
     OK(status_of(text, strlen(text)) == MCP_JSON_DUPLICATE, "B03 twins around 180 other names");
 }
 
-static void values(apr_pool_t *p)
+/* [element,element,...] with count elements */
+static mcp_status_t elements(const char *element, apr_size_t count, apr_pool_t *p)
 {
-    apr_size_t count = MCP_LIMIT_VALUES, len = 2 * count;
-    char *text = apr_palloc(p, len + 2);
-    apr_size_t i;
+    apr_size_t len = strlen(element) + 1, i;
+    char *text = apr_palloc(p, count * len + 2);
 
     text[0] = '[';
-    for (i = 1; i + 1 < len - 1; i += 2) {
-        text[i] = '1';
-        text[i + 1] = ',';
+    for (i = 0; i < count; i++) {
+        memcpy(text + 1 + i * len, element, len - 1);
+        text[(i + 1) * len] = ',';
     }
-    text[len - 3] = '1';
-    text[len - 2] = ']';
-    OK(status_of(text, len - 1) == MCP_OK, "B09 as many values as may be");
-    memcpy(text + len - 2, ",1]", 3);
-    OK(status_of(text, len + 1) == MCP_JSON_VALUES, "B09 one more");
-    memcpy(text, "[{},", 4);
-    memcpy(text + 4, "[],", 3);
-    memcpy(text + 7, "111,", 4);
-    OK(status_of(text, len + 1) == MCP_JSON_VALUES, "B09 a container is a value, and so is what could be in it");
+    text[count * len] = ']';
+    return status_of(text, count * len + 1);
+}
+
+static void values(apr_pool_t *p)
+{
+    static const char *const ones[] = { "1", "{}", "[]", "\"[,{\"" };
+    int i;
+
+    for (i = 0; i < 4; i++) {
+        OK(elements(ones[i], MCP_LIMIT_VALUES - 1, p) == MCP_OK &&
+               elements(ones[i], MCP_LIMIT_VALUES, p) == MCP_JSON_VALUES,
+           "B09 as many values as may be, and one more, the array included: %s", ones[i]);
+    }
+    OK(elements("{\"a\":[1]}", MCP_LIMIT_VALUES / 3, p) == MCP_OK &&
+           elements("{\"a\":[1]}", MCP_LIMIT_VALUES / 3 + 1, p) == MCP_JSON_VALUES,
+       "B09 what is inside counts as well");
 }
 
 /* 2^1024 - 2^970 is the first number that a double rounds to infinity. */
