@@ -85,16 +85,20 @@ static int has_certificates(const server_rec *s, apr_pool_t *p)
     return asks < 0 && s->is_virtual ? asks_certificates(ap_conftree, p) == 1 : asks == 1;
 }
 
-/* Of the first Listen line; httpd's list begins with the last. */
-static unsigned first_listen_port(void)
+/* Of the first Listen line. httpd's list is in another order after a restart; it is for a Listen of the command line. */
+static unsigned first_listen_port(apr_pool_t *p)
 {
-    const ap_listen_rec *listener;
-    unsigned port = 0;
+    const ap_directive_t *d;
+    char *host, *scope;
+    apr_port_t port;
 
-    for (listener = ap_listeners; listener; listener = listener->next) {
-        port = listener->bind_addr ? listener->bind_addr->port : port;
+    for (d = ap_conftree; d; d = d->next) {
+        if (!ap_cstr_casecmp(d->directive, "Listen") &&
+            apr_parse_addr_port(&host, &scope, &port, argument_of(d, p), p) == APR_SUCCESS && port) {
+            return port;
+        }
     }
-    return port;
+    return ap_listeners && ap_listeners->bind_addr ? ap_listeners->bind_addr->port : 0;
 }
 
 const char *mcp_location_resource(const char *path, const server_rec *s, apr_pool_t *p)
@@ -107,7 +111,7 @@ const char *mcp_location_resource(const char *path, const server_rec *s, apr_poo
     }
     /* A ServerName with a scheme and without a port is what clients see in front of a proxy, not where httpd listens. */
     if (!port && !s->server_scheme) {
-        port = s->addrs && s->addrs->host_port ? s->addrs->host_port : first_listen_port();
+        port = s->addrs && s->addrs->host_port ? s->addrs->host_port : first_listen_port(p);
     }
     https = s->server_scheme ? !ap_cstr_casecmp(s->server_scheme, "https") : port == 443 || has_ssl(s, p);
     if (!port || port == (https ? 443u : 80u)) {

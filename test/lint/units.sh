@@ -47,7 +47,8 @@ for f in "$srcdir"/test/lint/*.sh "$srcdir"/test/*.sh; do
     n=$((n + 1))
     name=${f#"$srcdir"/}
     case $name in
-        test/httpd.sh | test/run.sh | test/load.sh | test/package.sh) ;; # run by others
+        test/httpd.sh | test/run.sh | test/load.sh | test/package.sh | test/soak.sh | test/flood.sh | test/coverage.sh | \
+            test/fuzz.sh | test/mutate.sh | test/sanitize.sh | test/valgrind.sh) ;; # run by others
         *) { words LINT_TESTS; words HTTPD_TESTS; } | grep -qxF "$name" || fail "$f: neither LINT_TESTS nor HTTPD_TESTS holds it" ;;
     esac
 done

@@ -810,6 +810,62 @@ static void certificates(apr_pool_t *p)
     OK(failed(&got, APR_EGENERAL), "a certificate file that is missing is an error");
 }
 
+static void form_by_proxy(apr_pool_t *p)
+{
+    server_t server = { .reply = JSON "Content-Length: 2\r\n\r\n{}" };
+    mcp_http_request_t request = request_to("http://localhost/introspect");
+    outcome_t got;
+
+    start(&server);
+    request.form = server.form = "token=secret";
+    request.proxy = apr_psprintf(p, "http://127.0.0.1:%u", server.port);
+    got = get(&request, p);
+    OK(failed(&got, APR_EACCES) && server.hits == 0, "KEY-3 a token in plain http is shown to no proxy");
+    request.allow_http = 1;
+    got = get(&request, p);
+    stop(&server);
+    OK(got.rv == APR_SUCCESS && server.hits == 1, "but where plain http is allowed");
+}
+
+/* A proxy that is reached by https, and for which the file of certificates counts as it does for the server. */
+static outcome_t by_tls_proxy(server_t *server, const char *host, int trust, apr_pool_t *p)
+{
+    EVP_PKEY *pkey = EVP_PKEY_Q_keygen(NULL, NULL, "EC", "P-256");
+    X509 *cert = make_certificate(pkey, 3600);
+    const char *path = write_certificate(cert, p);
+    mcp_http_request_t request = request_to("http://as.example/k");
+    outcome_t got;
+
+    server->tls = SSL_CTX_new(TLS_server_method());
+    SSL_CTX_use_certificate(server->tls, cert);
+    SSL_CTX_use_PrivateKey(server->tls, pkey);
+    start(server);
+    request.allow_http = 1;
+    request.proxy = apr_psprintf(p, "https://%s:%u", host, server->port);
+    request.ca_file = trust ? path : NULL;
+    got = get(&request, p);
+    stop(server);
+    unlink(path);
+    X509_free(cert);
+    EVP_PKEY_free(pkey);
+    SSL_CTX_free(server->tls);
+    return got;
+}
+
+static void tls_proxies(apr_pool_t *p)
+{
+    server_t server = { .reply = JSON "Content-Length: 2\r\n\r\n{}" };
+    outcome_t got = by_tls_proxy(&server, "localhost", 1, p);
+
+    OK(got.rv == APR_SUCCESS && !strncmp(server.request, "GET http://as.example/k ", 24),
+       "KEY-3 a proxy that the CA file vouches for");
+    *server.request = '\0';
+    got = by_tls_proxy(&server, "localhost", 0, p);
+    OK(failed(&got, APR_EGENERAL) && !*server.request, "KEY-3 one that nobody vouches for is asked nothing");
+    got = by_tls_proxy(&server, "127.0.0.1", 1, p);
+    OK(failed(&got, APR_EGENERAL) && !*server.request, "KEY-3 nor is one with a certificate for another name");
+}
+
 static void test(apr_pool_t *p)
 {
     signal(SIGPIPE, SIG_IGN);
@@ -833,4 +889,6 @@ static void test(apr_pool_t *p)
     refused_urls(p);
     proxies(p);
     certificates(p);
+    form_by_proxy(p);
+    tls_proxies(p);
 }

@@ -508,8 +508,89 @@ static void section(apr_pool_t *p)
     }
 }
 
+static const char *card(const mcp_report_issuer_t *issuer, apr_pool_t *p)
+{
+    mcp_report_t *report = report_empty(p);
+
+    APR_ARRAY_PUSH((apr_array_header_t *)report->issuers, mcp_report_issuer_t) = *issuer;
+    return mcp_report_html(report, p);
+}
+
+static void html_issuers(apr_pool_t *p)
+{
+    mcp_report_issuer_t *issuer = issuer_add(report_empty(p), "https://i", NULL, p);
+    const char *html = card(issuer, p);
+
+    OK(strstr(html, "keys: unknown") && strstr(html, "Attention."), "no state at all is a problem, too");
+    issuer->state = "file";
+    html = card(issuer, p);
+    OK(!strstr(html, "Fetched") && !strstr(html, "Next fetch") && !strstr(html, "Last error") &&
+           !strstr(html, "unusable") && strstr(html, "All is well."),
+       "a key file is not fetched");
+    issuer->keys_skipped = 3;
+    issuer->age = apr_time_from_sec(190);
+    issuer->last_error = "cannot be read";
+    html = card(issuer, p);
+    OK(strstr(html, ", 3 unusable</dd>") && stands_before(html, "Fetched", "3 min ago") &&
+           !strstr(html, "Next fetch") && stands_before(html, "Last error", "cannot be read"),
+       "but it may be old, have keys that are none, and be gone");
+    issuer->endpoint = "https://i/introspect";
+    html = card(issuer, p);
+    OK(strstr(html, "paused") && strstr(html, "Attention."), "a breaker that nobody knows of is no closed one");
+    issuer->breaker = "closed";
+    html = card(issuer, p);
+    OK(strstr(html, "working") && strstr(html, "no calls yet") && !strstr(html, "Calls by duration"),
+       "without calls there is no mean and no table of them");
+    issuer->calls.answered = 2;
+    issuer->calls.duration = 3000000;
+    OK(strstr(card(issuer, p), "<dd>1.50 s</dd>"), "a mean of seconds");
+}
+
+static void html_sizes(apr_pool_t *p)
+{
+    static const struct {
+        apr_uint64_t bytes;
+        const char *text;
+    } rows[] = { { 0, "(0 bytes)" },    { 1, "(1 byte)" },     { 1023, "(1,023 bytes)" },
+                 { 1024, "(1.0 KiB)" }, { 1536, "(1.5 KiB)" }, { 1024 * 1024, "(1.0 MiB)" } };
+    mcp_report_t *report = report_empty(p);
+
+    report->cache_max = 5;
+    for (apr_size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        report->totals.bytes = rows[i].bytes;
+        OK(strstr(mcp_report_html(report, p), rows[i].text), "the size of the cache: %s", rows[i].text);
+    }
+    STR_IS(mcp_report_percent(1, 1000000, p), "0.1", "what is there is not shown as nothing");
+    STR_IS(mcp_report_percent(0, 1000000, p), "0.0", "what is not there is");
+    STR_IS(mcp_report_percent(9999999, 10000000, p), "99.9", "100 means all");
+    STR_IS(mcp_report_percent(7, 7, p), "100.0", "and all is 100");
+}
+
+static void html_others(apr_pool_t *p)
+{
+    mcp_report_t *report = report_empty(p);
+
+    OK(!strstr(mcp_report_html(report, p), "no longer listed"), "nobody had to go");
+    report->shadow_others = 1;
+    OK(strstr(mcp_report_html(report, p), "And 1 other, no longer listed one by one."),
+       "shadow denials without a row of their own are told, also when there is no row at all");
+    report->shadow_others = 0;
+    report->usage_others[0] = 1234;
+    OK(strstr(mcp_report_html(report, p), "one by one: 1,234 allowed, 0 limited."), "so is usage");
+    report->usage_others[0] = 0;
+    report->usage_others[1] = 9;
+    OK(strstr(mcp_report_html(report, p), "one by one: 0 allowed, 9 limited."), "also when all of it was refused");
+    resource_add(report, "https://a/mcp")->counts[MCP_OK] = 3;
+    OK(strstr(mcp_report_html(report, p), "none denied"), "a resource that refused nothing says so");
+    OK(!strstr(mcp_report_section(report, 0, p), "Issuer") && strstr(mcp_report_section(report, 0, p), "Token cache"),
+       "no table of issuers in mod_status when there are none");
+}
+
 static void test(apr_pool_t *p)
 {
+    html_issuers(p);
+    html_sizes(p);
+    html_others(p);
     columns(p);
     sums(p);
     forms(p);

@@ -438,8 +438,27 @@ static void hostile_texts(apr_pool_t *p)
        "O01 escaped: quote, backslash, line feed; replaced: no UTF-8, what cannot be seen");
 }
 
+static void unknown(apr_pool_t *p)
+{
+    static const char *const states[] = { "fresh", "due", "stale", "expired", "empty", "file", "none" };
+    mcp_report_t *report = report_empty(p);
+    mcp_report_issuer_t *issuer = issuer_add(report, NULL, NULL, p);
+    const char *text;
+    int i, not = 0;
+
+    issuer->endpoint = "discovery";
+    text = mcp_report_prometheus(report, p);
+    STR_IS(fault(text, p), NULL, "an issuer of which nothing is known keeps the grammar");
+    for (i = 0; i < 7; i++) {
+        not += has(text, apr_psprintf(p, "mcp_oauth_keys_state{issuer=\"\",state=\"%s\"} 0", states[i]), p);
+    }
+    OK(not == 7, "it is in none of the states");
+    OK(has(text, "mcp_oauth_keys{issuer=\"\"} 0", p), "a name that is not there is empty");
+}
+
 static void test(apr_pool_t *p)
 {
+    unknown(p);
     reader(p);
     empty(p);
     requests(p);

@@ -33,6 +33,10 @@ static void test_regex(apr_pool_t *p)
     STR_IS(regex("[a-z][^a-z][\\d][^/x]", p), "/ax0~", "classes");
     STR_IS(regex("a(?=b)(?!c)(?<=d)(?<!e)(?i)f", p), "/af", "what only looks is not written");
     STR_IS(regex("", p), "/", "nothing is the shortest path");
+    STR_IS(regex("a++b??c", p), "/ac /abc", "possessive and lazy");
+    STR_IS(regex("\\D\\S", p), "/xx", "escapes of what is not there");
+    STR_IS(regex("[[][\\w]", p), "/xx", "classes that begin with a bracket or an escape");
+    STR_IS(regex("a{17}", p), "/aaaaaaaaaaaaaaaa", "repeated 16 times at most");
 }
 
 static void test_hostile(apr_pool_t *p)

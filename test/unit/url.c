@@ -256,8 +256,28 @@ static void normals(apr_pool_t *p)
     OK(!mcp_url_normalize(NULL, p), "nor for NULL");
 }
 
+/* What the rows above leave out. */
+static void edges(apr_pool_t *p)
+{
+    static const char *const bad[] = { "git+https://h/", "h.t-t+p://h/", "+http://h/",     "https://[",
+                                       "https://[::1",   "https://[]/",  "https://[:::1]/" };
+    static const char *const apart[] = { "http://[0:0:1::1]/", "http://[0:0:0:0:1::1]/", "http://[1::1]/",
+                                         "http://[::2]/" };
+    mcp_url_t url;
+
+    for (apr_size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        OK(!mcp_url_parse(&url, bad[i], p), "no URL for us: %s", bad[i]);
+    }
+    for (apr_size_t i = 0; i < sizeof(apart) / sizeof(apart[0]); i++) {
+        OK(mcp_url_parse(&url, apart[i], p) && !url.loopback, "not loopback: %s", apart[i]);
+    }
+    STR_IS(mcp_url_join("", "a", p), "/a", "joined to nothing");
+    STR_IS(mcp_url_join("///", "//a/", p), "/a/", "to slashes alone");
+}
+
 static void test(apr_pool_t *p)
 {
+    edges(p);
     accepted(p);
     refused(p);
     host_ceiling(p);

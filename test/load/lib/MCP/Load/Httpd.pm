@@ -2,7 +2,8 @@ package MCP::Load::Httpd;
 # An httpd with a configuration and a directory of its own, and what can be done to it and seen of it from outside.
 #
 #   my $h = MCP::Load::Httpd->new(dir => DIR, module => SO, httpd => PROGRAM, modules => FILE of LoadModule lines,
-#       mpm => 'event', user => 'www-data' or undef, issuers => [{ iss, jwks, refresh, cooldown, timeout }], more => TEXT);
+#       mpm => 'event', user => 'www-data' or undef, issuers => [{ iss, jwks, refresh, cooldown, timeout }], more => TEXT,
+#       processes => TEXT (in place of the settings of the MPM here), locations => TEXT (in place of the one at /mcp));
 #   $h->start; $h->graceful; $h->kill_child; $h->children; $h->stop;
 use strict;
 use warnings FATAL => 'all';
@@ -38,7 +39,7 @@ sub free_port {
 
 sub new {
     my ($class, %o) = @_;
-    my $self = bless { owner => $$, %o, %{ $MPM{ $o{mpm} } } }, $class;
+    my $self = bless { owner => $$, threads => ($MPM{ $o{mpm} } // {})->{threads}, %o }, $class;
     $self->{port} //= free_port();
     mkdir $_ or die "$_: $!" for $self->{dir}, "$self->{dir}/run", "$self->{dir}/htdocs";
     MCP::Keys::write_file("$self->{dir}/htdocs/hello.json", qq({"jsonrpc":"2.0","id":1,"result":{}}\n));
@@ -61,11 +62,11 @@ sub conf {
         $self->{user} ? ("User $self->{user}", "Group $self->{user}") : (),
         MCP::Keys::run('cat', $self->{modules}), qq(LoadModule mcp_oauth_module "$self->{module}"),
         qq(DocumentRoot "$dir/htdocs"), qq(ErrorLog "$dir/error.log"), 'LogLevel notice mcp_oauth:warn',
-        'KeepAlive On', 'KeepAliveTimeout 5', 'MaxKeepAliveRequests 0', $MPM{ $self->{mpm} }{conf}, $self->{more} // '',
+        'KeepAlive On', 'KeepAliveTimeout 5', 'MaxKeepAliveRequests 0', $self->{processes} // $MPM{ $self->{mpm} }{conf}, $self->{more} // '',
         '<Directory "/">', 'Require all granted', 'AllowOverride None', '</Directory>',
-        (map { issuer_conf($_) } @{ $self->{issuers} }),
+        (map { issuer_conf($_) } @{ $self->{issuers} }), $self->{locations} // (
         '<Location "/mcp">', 'McpOAuth On', 'McpOAuthIssuer ' . join(' ', map { $_->{iss} } @{ $self->{issuers} }),
-        'McpOAuthAudience https://load.test/mcp', '</Location>', qq(Alias "/mcp" "$dir/htdocs/hello.json"), '';
+        'McpOAuthAudience https://load.test/mcp', '</Location>', qq(Alias "/mcp" "$dir/htdocs/hello.json")), '';
 }
 
 sub start {
@@ -116,6 +117,14 @@ sub graceful {
     kill USR1 => $self->{pid};
     wait_for(20, sub { $self->resumed > $before }) or die "no graceful restart within 20 s\n";
     wait_for(20, sub { !grep { $old{$_} } $self->children }) or die "after 20 s children of the old generation are still there\n";
+}
+
+# A graceful restart beside open streams, whose children stay: returns once the new generation serves.
+sub reload {
+    my $self = shift;
+    my $before = $self->resumed;
+    kill USR1 => $self->{pid};
+    wait_for(20, sub { $self->resumed > $before }) or die "no graceful restart within 20 s\n";
 }
 
 # kill -9 of any one; returns once it is gone and others are there. Others may end by themselves at the same time.
