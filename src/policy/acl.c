@@ -68,6 +68,11 @@ typedef struct index_t {
 
 typedef struct node_t {
     apr_array_header_t *rules; /* const rule_t *, ascending; NULL: none */
+    /* The same once more, for the usual question whether any of them is enough: however many ask for one value each, a look
+     * at the bits of those values tells. */
+    int open;                  /* one of them asks for nothing */
+    mcp_valueset_t singles;    /* values that are enough by themselves */
+    apr_array_header_t *joint; /* const rule_t * that ask for several; NULL: none */
     index_t *objects;          /* below a method: rules for some of its objects; NULL: none */
 } node_t;
 
@@ -203,12 +208,38 @@ static node_t *index_node(index_t *index, const mcp_pattern_t *pattern, const ch
     return &entry->node;
 }
 
+static void single_add(mcp_valueset_t *set, int number, apr_pool_t *p)
+{
+    int word = number / WORD_BITS;
+
+    if (word >= set->words) {
+        apr_uint32_t *bits = apr_pcalloc(p, 2 * ((apr_size_t)word + 1) * sizeof(*bits));
+
+        if (set->words) {
+            memcpy(bits, set->bits, (apr_size_t)set->words * sizeof(*bits));
+        }
+        set->bits = bits;
+        set->words = 2 * (word + 1);
+    }
+    set->bits[word] |= (apr_uint32_t)1 << (number % WORD_BITS);
+}
+
 static void node_add(node_t *node, const rule_t *rule, apr_pool_t *p)
 {
     if (!node->rules) {
         node->rules = apr_array_make(p, 1, sizeof(const rule_t *));
     }
     APR_ARRAY_PUSH(node->rules, const rule_t *) = rule;
+    if (!rule->count) {
+        node->open = 1;
+    }
+    else if (rule->count == 1) {
+        single_add(&node->singles, rule->values[0], p);
+    }
+    else {
+        node->joint = node->joint ? node->joint : apr_array_make(p, 1, sizeof(const rule_t *));
+        APR_ARRAY_PUSH(node->joint, const rule_t *) = rule;
+    }
 }
 
 /* The features of which a rule with this selector, no group, allows at least one operation. */
@@ -332,18 +363,37 @@ static int is_done(const query_t *query)
     return query->allowed && !query->chosen;
 }
 
+static int node_allows(const node_t *node, const mcp_valueset_t *held)
+{
+    int words = held->bits ? held->words : 0, i;
+
+    if (node->open) {
+        return 1;
+    }
+    for (i = 0; i < words && i < node->singles.words; i++) {
+        if (node->singles.bits[i] & held->bits[i]) {
+            return 1;
+        }
+    }
+    for (i = 0; node->joint && i < node->joint->nelts; i++) {
+        if (!rule_beyond(APR_ARRAY_IDX(node->joint, i, const rule_t *), held)) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
 static void visit_rules(query_t *query, const node_t *node)
 {
-    for (int i = 0; node->rules && i < node->rules->nelts && !is_done(query); i++) {
+    if (!node->rules) {
+        return;
+    }
+    query->found = 1;
+    query->allowed = query->allowed || node_allows(node, query->held);
+    for (int i = 0; query->chosen && i < node->rules->nelts; i++) {
         const rule_t *rule = APR_ARRAY_IDX(node->rules, i, const rule_t *);
-        int lacking = rule_beyond(rule, query->held), fresh;
+        int lacking = rule_beyond(rule, query->held), fresh = rule_beyond(rule, query->chosen);
 
-        query->found = 1;
-        query->allowed |= !lacking;
-        if (!query->chosen) {
-            continue;
-        }
-        fresh = rule_beyond(rule, query->chosen);
         if (is_better(query, rule, fresh, lacking)) {
             query->best = rule;
             query->best_fresh = fresh;
