@@ -148,9 +148,7 @@ static mcp_message_kind_t kind_of(const mcp_span_t *top)
 
 static int is_version_2(mcp_span_t jsonrpc)
 {
-    mcp_span_t inside = { jsonrpc.text + 1, jsonrpc.len - 2 };
-
-    return is_string(jsonrpc) && mcp_jsontext_is(inside, "2.0");
+    return is_string(jsonrpc) && mcp_jsontext_is((mcp_span_t){ jsonrpc.text + 1, jsonrpc.len - 2 }, "2.0");
 }
 
 /* JSON-RPC 2.0 sections 4 and 5. */
