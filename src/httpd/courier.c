@@ -17,6 +17,7 @@
 /* Of this child. */
 static struct {
     apr_pool_t *pool; /* NULL: none yet, or it ends */
+    apr_abortfunc_t abort;
     apr_thread_mutex_t *lock;
     apr_thread_cond_t *wanted, *done; /* a job came; one is done */
     mcp_job_t *first, **last;
@@ -53,7 +54,7 @@ static void *APR_THREAD_FUNC thread_main(apr_thread_t *thread, void *slot)
     apr_pool_t *p;
 
     /* Without a parent: the child's pool belongs to other threads. */
-    apr_status_t rv = apr_pool_create_unmanaged_ex(&p, NULL, NULL);
+    apr_status_t rv = apr_pool_create_unmanaged_ex(&p, courier.abort, NULL);
 
     apr_thread_mutex_lock(courier.lock);
     if (rv != APR_SUCCESS) {
@@ -134,6 +135,7 @@ apr_status_t mcp_courier_start(apr_pool_t *p)
     if (rv == APR_SUCCESS) {
         courier.last = &courier.first;
         rv = apr_pool_create(&courier.pool, p);
+        courier.abort = apr_pool_abort_get(p);
         apr_pool_pre_cleanup_register(p, NULL, courier_close);
     }
     return rv;

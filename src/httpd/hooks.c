@@ -6,6 +6,7 @@
 #include <http_request.h>
 #include <mod_status.h>
 
+#include <openssl/crypto.h>
 #include <unistd.h>
 
 #include "base/json.h"
@@ -99,6 +100,10 @@ void mcp_hooks_register(apr_pool_t *p)
     static const char *const proxy[] = { "mod_proxy.c", NULL };
     static const char *const headers[] = { "mod_headers.c", NULL };
     static const char *const ssl[] = { "mod_ssl.c", NULL }; /* it may ask for a certificate in this phase */
+
+    /* A process that ends does not wait for its threads, and OpenSSL's cleanup at its end would free what they free themselves:
+     * the child dies of it. Only who comes first may say so; the system takes the memory back anyway. */
+    OPENSSL_init_crypto(OPENSSL_INIT_NO_ATEXIT, NULL);
 
     mcp_answer_register();
     mcp_gate_register();

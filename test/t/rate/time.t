@@ -22,7 +22,7 @@ for (['/fast', 4, 2], ['/second', 2, 1], ['/slow', 1, 3]) {
     my $begin = time;
     my ($passed, $refused, $over, @late) = (0, 0, 0);
     my $deadline = $begin + ($d < 1 ? 3 : 3 * $d);
-    while (time < $deadline || $passed < $n + 2) {
+    while (time < $deadline || $passed < $n + 2 || !$refused) {
         last if time > $begin + 40;
         my $r = get($path, $t);
         if ($r->{code} == 200) { $passed++; $over++ if $passed > $n + (time - $begin) * $n / $d + 0.001 }
