@@ -80,15 +80,7 @@ prepare() {
     need python3-venv find_python
     install_without_starting
 
-    umask 022
-    dir=${MCP_BENCH_DIR:-$source/build/bench}
-    # httpd's children are not root, and must be able to enter.
-    if [ -z "${MCP_BENCH_DIR:-}" ] && [ "$(id -u)" = 0 ] && ! runuser -u www-data -- test -x "$source" 2>/dev/null; then
-        dir=/var/cache/mod_mcp_oauth/bench
-    fi
-    mkdir -p "$dir" || die "cannot create $dir; choose another directory with MCP_BENCH_DIR"
-    dir=$(cd "$dir" && pwd)
-    check_reachable "$dir" MCP_BENCH_DIR
+    own_directory MCP_BENCH_DIR bench
     rm -rf "$dir/run"
     mkdir "$dir/run"
     # 1,000 streams are 3,000 descriptors.

@@ -69,15 +69,7 @@ prepare() {
     need libio-socket-ssl-perl perl -MIO::Socket::SSL -e1
     install_missing
 
-    umask 022
-    dir=${MCP_COVERAGE_DIR:-$source/build/coverage}
-    # httpd's children are not root, and must be able to enter.
-    if [ -z "${MCP_COVERAGE_DIR:-}" ] && [ "$(id -u)" = 0 ] && ! runuser -u www-data -- test -x "$source" 2>/dev/null; then
-        dir=/var/cache/mod_mcp_oauth/coverage
-    fi
-    mkdir -p "$dir" || die "cannot create $dir; choose another directory with MCP_COVERAGE_DIR"
-    dir=$(cd "$dir" && pwd)
-    check_reachable "$dir" MCP_COVERAGE_DIR
+    own_directory MCP_COVERAGE_DIR coverage
     build=$dir/build
 }
 

@@ -77,15 +77,7 @@ prepare() {
     need perl perl -MJSON::PP -MTime::HiRes -MIO::Socket::INET -e1
     install_missing
 
-    umask 022
-    dir=${MCP_LOAD_DIR:-$source/build/load}
-    # httpd's children are not root, and must be able to enter.
-    if [ -z "${MCP_LOAD_DIR:-}" ] && [ "$(id -u)" = 0 ] && ! runuser -u www-data -- test -x "$source" 2>/dev/null; then
-        dir=/var/cache/mod_mcp_oauth/load
-    fi
-    mkdir -p "$dir" || die "cannot create $dir; choose another directory with MCP_LOAD_DIR"
-    dir=$(cd "$dir" && pwd)
-    check_reachable "$dir" MCP_LOAD_DIR
+    own_directory MCP_LOAD_DIR load
     rm -rf "$dir/result" "$dir"/run-*
 
     [ -n "$MODULE" ] || build_module "$dir/build"

@@ -19,6 +19,7 @@ set -uo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 source=$(cd "$here/.." && pwd)
 . "$source/conf/quickstart/setup.sh"
+. "$here/tools/judge.sh"
 
 unit=1 load=1 e2e=1 keycloak=1 part=''
 [ -z "${MCP_TEST_NO_KEYCLOAK:-}" ] || keycloak=''
@@ -38,17 +39,9 @@ case $part in
     --load) unit='' e2e='' ;;
     --e2e) unit='' load='' ;;
 esac
-passed=0 failed=0
-
 trap 'end_with_counts $? "$passed" "$failed"' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
-
-count() { # count GOOD BAD WHAT
-    passed=$((passed + $1)) failed=$((failed + $2))
-    if [ "$2" = 0 ] && [ "$1" -gt 0 ]; then printf 'ok   %s: %d passed\n' "$3" "$1"
-    else printf 'FAIL %s: %d passed, %d failed\n' "$3" "$1" "$2"; fi
-}
 
 prepare() {
     need_build_tools
@@ -65,29 +58,12 @@ prepare() {
     need_node
     install_missing
 
-    umask 022
-    build=${MCP_TEST_DIR:-$source/build}
-    # httpd's children are not root, and must be able to enter.
-    if [ -z "${MCP_TEST_DIR:-}" ] && [ "$(id -u)" = 0 ] && ! runuser -u www-data -- test -x "$source" 2>/dev/null; then
-        build=/var/cache/mod_mcp_oauth/test
-    fi
-    mkdir -p "$build" || die "cannot create $build; choose another directory with MCP_TEST_DIR"
-    build=$(cd "$build" && pwd)
-    check_reachable "$build" MCP_TEST_DIR
+    own_directory MCP_TEST_DIR test "$source/build"
+    build=$dir
     # Releases of clang-format differ in what they think right; distributions have different ones.
     python_environment "$build/clang-format" clang-format==14.0.6
     export CLANG_FORMAT=$build/clang-format/bin/clang-format
     build_module "$build"
-}
-
-# prove_counts LOG   prints "tests failed skipped" of the last run of prove or t/TEST in LOG, nothing if there was none
-prove_counts() {
-    awk '
-        /^Files=[0-9]+, Tests=[0-9]+/ { split($2, t, /[=,]/); tests = t[2]; seen = 1 }
-        /\(Wstat: .* Tests: [0-9]+ Failed: [0-9]+\)/ { n = $0; sub(/.*Failed: /, "", n); bad += n + 0 }
-        / \.\.+ skipped/ { skipped++ }
-        /less [0-9]+ skipped/ { n = $0; sub(/.*less /, "", n); skipped += n + 0; less += n + 0 }
-        END { if (seen) print tests - less, bad + 0, skipped + 0 }' "$1"
 }
 
 # Automake leaves a .trs beside the .log of each test; a shell test has one result, though a whole suite may stand behind it.

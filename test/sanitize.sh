@@ -18,35 +18,15 @@ source=$(cd "$here/.." && pwd)
 . "$source/conf/quickstart/setup.sh"
 . "$here/tools/judge.sh"
 
-unit='' httpd=''
-for option; do
-    case $option in
-        --unit) unit=1 ;;
-        --httpd) httpd=1 ;;
-        -h | --help) sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//p}' "${BASH_SOURCE[0]}"; exit 0 ;;
-        -*) die "unknown option $option; sanitize.sh --help lists them" ;;
-        *) choose "$option" ;;
-    esac
-done
-[ ${#unit_names[@]} = 0 ] || unit=1
-[ ${#suite_files[@]} = 0 ] || httpd=1
-[ -n "$unit$httpd" ] || unit=1 httpd=1
-
-finish() {
-    local status=$?
-    stop_suite
-    end_with_counts "$status" "$passed" "$failed"
-}
-trap finish EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM HUP
+read_arguments "$@"
 
 prepare() {
     local flags='-g -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all' name
     CC=${CC:-gcc}
     need_suite
     install_missing
-    prepare_directory MCP_SANITIZE_DIR sanitize
+    own_directory MCP_SANITIZE_DIR sanitize
+    build=$dir
     runtimes=
     for name in asan ubsan; do
         runtimes=$runtimes$("$CC" -print-file-name=lib$name.so):

@@ -21,28 +21,7 @@ source=$(cd "$here/.." && pwd)
 SUITE='t/token/format.t t/keys/fetch.t t/acl/operands.t t/gate/rpc.t t/proxy/headers.t t/metadata/document.t t/session/restart.t
     t/introspection/answers.t t/lists/sse.t'
 
-unit='' httpd=''
-for option; do
-    case $option in
-        --unit) unit=1 ;;
-        --httpd) httpd=1 ;;
-        -h | --help) sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//p}' "${BASH_SOURCE[0]}"; exit 0 ;;
-        -*) die "unknown option $option; valgrind.sh --help lists them" ;;
-        *) choose "$option" ;;
-    esac
-done
-[ ${#unit_names[@]} = 0 ] || unit=1
-[ ${#suite_files[@]} = 0 ] || httpd=1
-[ -n "$unit$httpd" ] || unit=1 httpd=1
-
-finish() {
-    local status=$?
-    stop_suite
-    end_with_counts "$status" "$passed" "$failed"
-}
-trap finish EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM HUP
+read_arguments "$@"
 
 # left_out NOUN   prints why this unit test is not run, unless it is named
 left_out() {
@@ -72,7 +51,8 @@ prepare() {
     need valgrind has_command valgrind
     need openssl has_command openssl
     install_missing
-    prepare_directory MCP_VALGRIND_DIR valgrind
+    own_directory MCP_VALGRIND_DIR valgrind
+    build=$dir
     # Otherwise names of functions are all that a report has of the C library.
     export CFLAGS='-g -O1 -fno-omit-frame-pointer'
     build_tests check TESTS=

@@ -231,3 +231,16 @@ check_reachable() {
     [ "$(id -u)" != 0 ] || runuser -u www-data -- test -x "$1" 2>/dev/null ||
         die "user www-data, as whom httpd runs, cannot enter $1; choose another directory with $2"
 }
+
+# own_directory VARIABLE NAME [DEFAULT]   sets dir, where a script may write all it likes: what VARIABLE says, else DEFAULT (NAME below
+# build of the source tree), or another place if httpd's children could not enter there. Expects $source.
+own_directory() {
+    umask 022
+    dir=${!1:-${3:-$source/build/$2}}
+    if [ -z "${!1:-}" ] && [ "$(id -u)" = 0 ] && ! runuser -u www-data -- test -x "$source" 2>/dev/null; then
+        dir=/var/cache/mod_mcp_oauth/$2
+    fi
+    mkdir -p "$dir" || die "cannot create $dir; choose another directory with $1"
+    dir=$(cd "$dir" && pwd)
+    check_reachable "$dir" "$1"
+}

@@ -3,6 +3,14 @@
 #include <apr.h>
 #include <string.h>
 
+const char *mcp_jsonchar_space(const char *s, const char *end)
+{
+    while (s < end && (*s == ' ' || *s == '\t' || *s == '\n' || *s == '\r')) {
+        s++;
+    }
+    return s;
+}
+
 static int hex(char c)
 {
     if (c >= '0' && c <= '9') {

@@ -1,6 +1,9 @@
-/* The characters of JSON strings (RFC 8259 section 7): escapes, and the UTF-8 they stand for. */
+/* The characters of JSON (RFC 8259): white space, and in strings (section 7) escapes and the UTF-8 they stand for. */
 #ifndef MCP_JSONCHAR_H
 #define MCP_JSONCHAR_H
+
+/* Steps over white space (section 2). */
+const char *mcp_jsonchar_space(const char *s, const char *end);
 
 /* Steps over the escape at s (a backslash), surrogate pairs in one step; never beyond end. *punit is the UTF-16 code unit of
  * a \u escape, of a pair the first; -1 for an escape of one letter. Returns NULL when there is no such escape. */

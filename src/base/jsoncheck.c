@@ -37,14 +37,6 @@ static const char *fault(check_t *check, mcp_status_t status)
     return NULL;
 }
 
-static const char *skip_space(const char *s, const char *end)
-{
-    while (s < end && (*s == ' ' || *s == '\t' || *s == '\n' || *s == '\r')) {
-        s++;
-    }
-    return s;
-}
-
 /* --- strings -------------------------------------------------------------------------------------------------------- */
 
 static const char *escape_read(check_t *check, const char *s)
@@ -346,8 +338,8 @@ static const char *name_read(check_t *check, const char *s)
             return fault(check, status);
         }
     }
-    s = skip_space(s, end);
-    return s < end && *s == ':' ? skip_space(s + 1, end) : fault(check, MCP_JSON_SYNTAX);
+    s = mcp_jsonchar_space(s, end);
+    return s < end && *s == ':' ? mcp_jsonchar_space(s + 1, end) : fault(check, MCP_JSON_SYNTAX);
 }
 
 static int container_enter(check_t *check, char open)
@@ -396,7 +388,7 @@ static const char *value_begin(check_t *check, const char *s)
         if (!container_enter(check, open)) {
             return fault(check, MCP_JSON_DEPTH);
         }
-        s = skip_space(s + 1, end);
+        s = mcp_jsonchar_space(s + 1, end);
         if (s < end && *s == (open == '{' ? '}' : ']')) {
             check->depth--;
             return s + 1;
@@ -419,9 +411,9 @@ static const char *value_end(check_t *check, const char *s)
     while (check->depth) {
         char close = check->frames[check->depth - 1].close;
 
-        s = skip_space(s, end);
+        s = mcp_jsonchar_space(s, end);
         if (s < end && *s == ',') {
-            s = skip_space(s + 1, end);
+            s = mcp_jsonchar_space(s + 1, end);
             return close == '}' ? name_read(check, s) : s;
         }
         if (s == end || *s != close) {
@@ -452,7 +444,7 @@ static void check_init(check_t *check, const char *data, apr_size_t len, int max
 
 static mcp_status_t text_check(check_t *check, mcp_span_t *pspan)
 {
-    const char *s, *begin = skip_space(check->data, check->end);
+    const char *s, *begin = mcp_jsonchar_space(check->data, check->end);
 
     s = begin;
     do {
@@ -464,7 +456,7 @@ static mcp_status_t text_check(check_t *check, mcp_span_t *pspan)
     }
     pspan->text = begin;
     pspan->len = (apr_size_t)(s - begin);
-    return skip_space(s, check->end) == check->end ? MCP_OK : MCP_JSON_SYNTAX;
+    return mcp_jsonchar_space(s, check->end) == check->end ? MCP_OK : MCP_JSON_SYNTAX;
 }
 
 int mcp_jsoncheck_grammar(mcp_span_t *pspan, const char *data, apr_size_t len, int max_depth)

@@ -5,14 +5,6 @@
 #include "base/json.h"
 #include "base/jsonchar.h"
 
-static const char *skip_space(const char *s, const char *end)
-{
-    while (s < end && (*s == ' ' || *s == '\t' || *s == '\n' || *s == '\r')) {
-        s++;
-    }
-    return s;
-}
-
 const char *mcp_jsontext_skip(const char *s, const char *end)
 {
     for (s = mcp_jsonchar_plain(s + 1, end); s < end && *s != '"'; s = mcp_jsonchar_plain(s, end)) {
@@ -44,7 +36,7 @@ static const char *skip_value(const char *s, const char *end)
             }
             depth--;
         }
-        else if (!depth && (*s == ',' || skip_space(s, end) != s)) {
+        else if (!depth && (*s == ',' || mcp_jsonchar_space(s, end) != s)) {
             return s;
         }
         s++;
@@ -55,7 +47,7 @@ static const char *skip_value(const char *s, const char *end)
 int mcp_jsonwalk_open(mcp_jsonwalk_t *walk, mcp_span_t container)
 {
     walk->end = container.text + container.len;
-    walk->at = skip_space(container.text, walk->end);
+    walk->at = mcp_jsonchar_space(container.text, walk->end);
     walk->type = walk->at < walk->end ? *walk->at : 0;
     if (walk->type != '{' && walk->type != '[') {
         walk->at = walk->end;
@@ -79,18 +71,18 @@ static const char *walk_name(mcp_span_t *key, const char *s, const char *end)
     }
     key->text = begin;
     key->len = (apr_size_t)(s - 1 - begin);
-    s = skip_space(s, end);
-    return s < end && *s == ':' ? skip_space(s + 1, end) : NULL;
+    s = mcp_jsonchar_space(s, end);
+    return s < end && *s == ':' ? mcp_jsonchar_space(s + 1, end) : NULL;
 }
 
 int mcp_jsonwalk_next(mcp_span_t *key, mcp_span_t *value, mcp_jsonwalk_t *walk)
 {
-    const char *s = skip_space(walk->at, walk->end), *end = walk->end;
+    const char *s = mcp_jsonchar_space(walk->at, walk->end), *end = walk->end;
     mcp_span_t name = { NULL, 0 };
 
     walk->at = end; /* unless all goes well */
     if (s < end && *s == ',') {
-        s = skip_space(s + 1, end);
+        s = mcp_jsonchar_space(s + 1, end);
     }
     if (walk->type == '{') {
         s = walk_name(&name, s, end);

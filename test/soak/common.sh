@@ -28,15 +28,7 @@ prepare() {
     need perl perl -MJSON::PP -MTime::HiRes -MIO::Socket::INET -MDigest::SHA -e1
     install_missing
 
-    umask 022
-    dir=${!2:-$source/build/$1}
-    # httpd's children are not root, and must be able to enter.
-    if [ -z "${!2:-}" ] && [ "$(id -u)" = 0 ] && ! runuser -u www-data -- test -x "$source" 2>/dev/null; then
-        dir=/var/cache/mod_mcp_oauth/$1
-    fi
-    mkdir -p "$dir" || die "cannot create $dir; choose another directory with $2"
-    dir=$(cd "$dir" && pwd)
-    check_reachable "$dir" "$2"
+    own_directory "$2" "$1"
     rm -rf "$dir/result" "$dir"/run-*
 
     # Each stream takes two descriptors of httpd, one of its client and one of the MCP server.

@@ -1,5 +1,5 @@
-# Sourced by test/sanitize.sh and test/valgrind.sh, after conf/quickstart/setup.sh: runs unit tests and parts of the Apache::Test
-# suite under something that watches, and counts. Bash. Expects $source and $build, where the tests are built.
+# Sourced after conf/quickstart/setup.sh: how tests are counted (test/run.sh); and for test/sanitize.sh and test/valgrind.sh how unit
+# tests and parts of the Apache::Test suite run under something that watches. Bash. Expects $source and $build, where the tests are built.
 
 passed=0 failed=0
 unit_names=() suite_files=() suite_mpm=event
@@ -19,6 +19,34 @@ choose() {
     esac
 }
 
+# read_arguments ARGUMENT...   of a script whose parts are --unit and --httpd: sets both, what is chosen of them, and what happens at
+# its end
+read_arguments() {
+    local argument
+    unit='' httpd=''
+    for argument; do
+        case $argument in
+            --unit) unit=1 ;;
+            --httpd) httpd=1 ;;
+            -h | --help) sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//p}' "$0"; exit 0 ;;
+            -*) die "unknown option $argument; ${0##*/} --help lists them" ;;
+            *) choose "$argument" ;;
+        esac
+    done
+    [ ${#unit_names[@]} = 0 ] || unit=1
+    [ ${#suite_files[@]} = 0 ] || httpd=1
+    [ -n "$unit$httpd" ] || unit=1 httpd=1
+    trap finish EXIT
+    trap 'exit 130' INT
+    trap 'exit 143' TERM HUP
+}
+
+finish() {
+    local status=$?
+    stop_suite
+    end_with_counts "$status" "$passed" "$failed"
+}
+
 count() { # count GOOD BAD WHAT
     passed=$((passed + $1)) failed=$((failed + $2))
     if [ "$2" = 0 ] && [ "$1" -gt 0 ]; then printf 'ok   %s: %d passed\n' "$3" "$1"
@@ -34,19 +62,6 @@ need_suite() {
     need openssl has_command openssl
     need redis-server has_command redis-server
     need memcached has_command memcached
-}
-
-# prepare_directory VARIABLE NAME   sets build: VARIABLE's value, or NAME below build in the source tree, or elsewhere if httpd's
-# children, who are not root, could not enter there
-prepare_directory() {
-    umask 022
-    build=${!1:-$source/build/$2}
-    if [ -z "${!1:-}" ] && [ "$(id -u)" = 0 ] && ! runuser -u www-data -- test -x "$source" 2>/dev/null; then
-        build=/var/cache/mod_mcp_oauth/$2
-    fi
-    mkdir -p "$build" || die "cannot create $build; choose another directory with $1"
-    build=$(cd "$build" && pwd)
-    check_reachable "$build" "$1"
 }
 
 # build_tests TARGET...   the module, and these beside it
@@ -70,15 +85,20 @@ judge_tap() {
     return 0
 }
 
-# judge_suite STATUS OUTPUT   the same for a run of t/TEST; what skips itself has failed
-judge_suite() {
-    local tests not_ok skipped
-    read -r tests not_ok skipped < <(awk '
+# prove_counts LOG   prints "tests failed skipped" of the last run of prove or t/TEST in LOG, nothing if there was none
+prove_counts() {
+    awk '
         /^Files=[0-9]+, Tests=[0-9]+/ { split($2, t, /[=,]/); tests = t[2]; seen = 1 }
         /\(Wstat: .* Tests: [0-9]+ Failed: [0-9]+\)/ { n = $0; sub(/.*Failed: /, "", n); bad += n + 0 }
         / \.\.+ skipped/ { skipped++ }
         /less [0-9]+ skipped/ { n = $0; sub(/.*less /, "", n); skipped += n + 0; less += n + 0 }
-        END { if (seen) print tests - less, bad + 0, skipped + 0 }' "$2")
+        END { if (seen) print tests - less, bad + 0, skipped + 0 }' "$1"
+}
+
+# judge_suite STATUS OUTPUT   sets good and bad for a run of t/TEST; what skips itself has failed
+judge_suite() {
+    local tests not_ok skipped
+    read -r tests not_ok skipped <<<"$(prove_counts "$2")"
     good=$((${tests:-0} - ${not_ok:-0})) bad=$((${not_ok:-0} + ${skipped:-0}))
     [ "$bad" -gt 0 ] || [ "$1" = 0 ] && [ "$good" -gt 0 ] || bad=1
     [ "$bad" = 0 ] || { grep -nE '^not ok|Failed test|Failed: | skipped|Wstat' "$2" | head -n 20; tail -n 5 "$2"; }
