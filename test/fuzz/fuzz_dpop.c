@@ -118,19 +118,11 @@ static void check_nonce(const char *text, apr_pool_t *p)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     apr_pool_t *p = fuzz_pool();
-    fuzz_input_t input = fuzz_open(data, size, p);
-    const char *text;
-    size_t len = size;
+    size_t len;
+    const char *text = fuzz_jws(&len, data, size, p);
 
-    if (size && memchr(data, 0, size)) {
-        const char *header = fuzz_next(&input), *payload = fuzz_rest(&len, &input);
-
-        text = fuzz_sign(header, payload, len, p);
-        len = strlen(text);
-        check_proof(fuzz_bytes(text, len, p), len, p);
-    }
-    else {
-        check_proof(fuzz_bytes(data, size, p), size, p);
+    check_proof(text, len, p);
+    if (!size || !memchr(data, 0, size)) {
         check_nonce(fuzz_text(data, size, p), p);
     }
     apr_pool_destroy(p);

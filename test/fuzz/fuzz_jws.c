@@ -173,20 +173,9 @@ static void check_parse(const char *text, size_t len, apr_pool_t *p)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     apr_pool_t *p = fuzz_pool();
-    fuzz_input_t input = fuzz_open(data, size, p);
-    const char *text;
-    size_t len = size;
+    size_t len;
+    const char *text = fuzz_jws(&len, data, size, p);
 
-    if (size && memchr(data, 0, size)) {
-        const char *header = fuzz_next(&input), *payload = fuzz_rest(&len, &input);
-
-        text = fuzz_sign(header, payload, len, p);
-        len = strlen(text);
-        text = fuzz_bytes(text, len, p);
-    }
-    else {
-        text = fuzz_bytes(data, size, p);
-    }
     check_parse(text, len, p);
     check_verify(text, len, p);
     apr_pool_destroy(p);
