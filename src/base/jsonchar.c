@@ -157,14 +157,20 @@ int mcp_jsonchar_sequence(const char *text, const char *end)
 const char *mcp_jsonchar_plain(const char *s, const char *end)
 {
     const apr_uint64_t ones = APR_UINT64_C(0x0101010101010101), high = ones * 0x80;
-    apr_uint64_t eight;
+    apr_uint64_t eight, others;
 
-    /* Taking 1 from the byte that was made 0, or 0x20 from a control, sets its highest bit; a borrow may set one more, which the
-     * loop below looks at again. */
+    /* Taking 1 from the byte that was made 0, or 0x20 from a control, sets its highest bit. A borrow may set that of the bytes
+     * above as well, never below: the first one is right. */
     for (; end - s >= 8; s += 8) {
         memcpy(&eight, s, 8);
-        if ((eight | (eight - ones * 0x20) | ((eight ^ ones * '"') - ones) | ((eight ^ ones * '\\') - ones)) & high) {
+        others =
+            (eight | (eight - ones * 0x20) | ((eight ^ ones * '"') - ones) | ((eight ^ ones * '\\') - ones)) & high;
+        if (others) {
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+            return s + __builtin_ctzll(others) / 8;
+#else
             break;
+#endif
         }
     }
     while (s < end && (unsigned char)*s >= 0x20 && (unsigned char)*s < 0x80 && *s != '"' && *s != '\\') {

@@ -8,10 +8,6 @@
 /* '-' and '_' and case are one: a CGI or WSGI backend cannot tell them apart. */
 static int same_name(const char *a, const char *b)
 {
-    /* Nearly all names differ in the first letter. */
-    if (((*a ^ *b) & ~0x20) && apr_isalpha(*a) && apr_isalpha(*b)) {
-        return 0;
-    }
     for (; *a && *b; a++, b++) {
         char x = apr_isalnum(*a) ? (char)apr_tolower(*a) : '-', y = apr_isalnum(*b) ? (char)apr_tolower(*b) : '-';
 
@@ -95,6 +91,27 @@ static void connection_clean(request_rec *r, const apr_array_header_t *forwards,
     }
 }
 
+/* A bit for the first letter, in either case; all of them for what is no letter. */
+static apr_uint32_t initial(const char *name)
+{
+    return apr_isalpha(*name) ? (apr_uint32_t)1 << (*name & 31) : ~(apr_uint32_t)0;
+}
+
+/* The first letters of all names that fields_remove looks for: nearly no field has one of them. */
+static apr_uint32_t initials(const apr_array_header_t *forwards, const char *const *names, const char *token_header)
+{
+    apr_uint32_t set = initial("mcp") | (token_header ? initial(token_header) : 0);
+    int i;
+
+    for (; *names; names++) {
+        set |= initial(*names);
+    }
+    for (i = 0; forwards && i < forwards->nelts; i++) {
+        set |= initial(APR_ARRAY_IDX(forwards, i, mcp_forward_t).header);
+    }
+    return set;
+}
+
 /* Removes the fields of these names in every spelling, and Mcp fields in a spelling of their own. token_header NULL: it
  * stays. */
 static void fields_remove(request_rec *r, const apr_array_header_t *forwards, const char *const *names,
@@ -102,12 +119,14 @@ static void fields_remove(request_rec *r, const apr_array_header_t *forwards, co
 {
     const apr_array_header_t *all = apr_table_elts(r->headers_in);
     const apr_table_entry_t *e = (const apr_table_entry_t *)all->elts;
+    const apr_uint32_t concerned = initials(forwards, names, token_header);
     apr_array_header_t *gone = NULL;
     int i;
 
     for (i = 0; i < all->nelts; i++) {
-        if (e[i].key && ((token_header && same_name(e[i].key, token_header)) || is_forwarded(e[i].key, forwards) ||
-                         in_list(e[i].key, names) || is_mcp_twin(e[i].key))) {
+        if (e[i].key && (initial(e[i].key) & concerned) &&
+            ((token_header && same_name(e[i].key, token_header)) || is_forwarded(e[i].key, forwards) ||
+             in_list(e[i].key, names) || is_mcp_twin(e[i].key))) {
             gone = gone ? gone : apr_array_make(r->pool, 4, sizeof(const char *));
             APR_ARRAY_PUSH(gone, const char *) = e[i].key;
         }

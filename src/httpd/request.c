@@ -52,6 +52,23 @@ static const char *id_make(apr_pool_t *p)
     return id;
 }
 
+/* Nobody else sets what begins with this: not with SetEnvIf what a client sends, for a log or a Require to believe. */
+static void environment_clear(request_rec *r)
+{
+    static const char prefix[] = "MCP_OAUTH_";
+    const apr_array_header_t *all = apr_table_elts(r->subprocess_env);
+    int i;
+
+    for (i = 0; i < all->nelts; i++) {
+        const char *name = APR_ARRAY_IDX(all, i, apr_table_entry_t).key;
+
+        if (name && !ap_cstr_casecmpn(name, prefix, sizeof(prefix) - 1)) {
+            apr_table_unset(r->subprocess_env, name);
+            i = -1; /* the rest has moved up */
+        }
+    }
+}
+
 mcp_request_t *mcp_request_create(request_rec *r, const mcp_location_t *location)
 {
     mcp_request_t *request = apr_pcalloc(r->pool, sizeof(*request));
@@ -59,6 +76,7 @@ mcp_request_t *mcp_request_create(request_rec *r, const mcp_location_t *location
     request->location = location;
     request->id = id_make(r->pool);
     ap_set_module_config(r->request_config, &mcp_oauth_module, request);
+    environment_clear(r);
     return request;
 }
 
@@ -74,10 +92,21 @@ int mcp_request_shadowed(const mcp_request_t *request)
     return request->shadow && request->status == MCP_OK;
 }
 
-static void export(request_rec *r, const char *name, const char *value)
+/* Such a table compares a new name with all that begin alike, unless it is told that it is new. */
+static void put(request_rec *r, const mcp_request_t *request, const char *name, const char *value)
+{
+    if (request->exported) {
+        apr_table_setn(r->subprocess_env, name, value);
+    }
+    else {
+        apr_table_addn(r->subprocess_env, name, value);
+    }
+}
+
+static void export(request_rec *r, const mcp_request_t *request, const char *name, const char *value)
 {
     if (value && *value) {
-        apr_table_setn(r->subprocess_env, name, ap_escape_logitem(r->pool, value));
+        put(r, request, name, ap_escape_logitem(r->pool, value));
     }
 }
 
@@ -105,10 +134,10 @@ void mcp_request_export_grant(request_rec *r, const mcp_request_t *request)
 {
     const mcp_grant_t *grant = request->grant;
 
-    export(r, "MCP_OAUTH_ISS", grant->iss);
-    export(r, "MCP_OAUTH_SUB", grant->sub);
-    export(r, "MCP_OAUTH_CLIENT", grant->client);
-    export(r, "MCP_OAUTH_SCOPE", grant->scope);
+    export(r, request, "MCP_OAUTH_ISS", grant->iss);
+    export(r, request, "MCP_OAUTH_SUB", grant->sub);
+    export(r, request, "MCP_OAUTH_CLIENT", grant->client);
+    export(r, request, "MCP_OAUTH_SCOPE", grant->scope);
     if (grant->user) {
         r->user = apr_pstrdup(r->pool, grant->user);
     }
@@ -118,14 +147,15 @@ void mcp_request_export_grant(request_rec *r, const mcp_request_t *request)
 void mcp_request_export_verdict(request_rec *r, mcp_request_t *request)
 {
     mcp_counters_request(r, request);
-    export(r, "MCP_OAUTH_RESOURCE", request->location->resource);
-    export(r, "MCP_OAUTH_METHOD", mcp_request_method(request));
-    export(r, "MCP_OAUTH_NAME", mcp_request_object(request));
-    apr_table_setn(r->subprocess_env, "MCP_OAUTH_DECISION",
-                   request->status != MCP_OK && request->status != MCP_PREFLIGHT ? "deny"
-                   : mcp_request_shadowed(request)                               ? "shadow-deny"
-                                                                                 : "allow");
-    apr_table_setn(r->subprocess_env, "MCP_OAUTH_REASON",
-                   mcp_status_info(mcp_request_shadowed(request) ? MCP_ACL_DENIED : request->status)->slug);
-    apr_table_setn(r->subprocess_env, "MCP_OAUTH_REQUEST_ID", request->id);
+    export(r, request, "MCP_OAUTH_RESOURCE", request->location->resource);
+    export(r, request, "MCP_OAUTH_METHOD", mcp_request_method(request));
+    export(r, request, "MCP_OAUTH_NAME", mcp_request_object(request));
+    put(r, request, "MCP_OAUTH_DECISION",
+        request->status != MCP_OK && request->status != MCP_PREFLIGHT ? "deny"
+        : mcp_request_shadowed(request)                               ? "shadow-deny"
+                                                                      : "allow");
+    put(r, request, "MCP_OAUTH_REASON",
+        mcp_status_info(mcp_request_shadowed(request) ? MCP_ACL_DENIED : request->status)->slug);
+    put(r, request, "MCP_OAUTH_REQUEST_ID", request->id);
+    request->exported = 1;
 }

@@ -35,6 +35,7 @@ Define STATUS http://127.0.0.1:$backend->{port}
 <Location "/m">
     McpOAuthIssuer https://as.test
 </Location>
+SetEnvIf X-Pretend "(.+)" MCP_OAUTH_NAME=\$1 mcp_oauth_client=\$1 MCP_OAUTH_DECISION=\$1
 Define MCP_OAUTH_LOG_DIR @{[vars('t_logs')]}
 Include "$shipped"
 $host
@@ -104,6 +105,11 @@ one_line(sub { http($where, GET => '/dead', token => token(aud => 'https://mcp.t
     my $slow = counts_user();
     one_line(sub { http($where, GET => '/counts/rate', token => $slow) }, { decision => 'allow' }, 'within the limit');
     one_line(sub { http($where, GET => '/counts/rate', token => $slow) }, { decision => 'deny', reason => 'rate-limited', status => 429 }, 'over the limit');
+}
+
+{
+    my $e = one_line(sub { http($where, GET => '/counts', token => $good, headers => ['X-Pretend', 'root']) }, \%allow, 'what a client sends and SetEnvIf takes');
+    unlike join(' ', values %{ $e || {} }), qr/root/, 'O03 is in none of our variables';
 }
 
 # --- what httpd makes of a request by itself
