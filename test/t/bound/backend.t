@@ -80,7 +80,9 @@ for my $field ('DPoP', 'Authorization') {
     my $s = open_request($where, POST => '/mcp', headers => [@head, @json]);
     $s->data(rpc_body('tools/call', { name => 'ok' }));
     $s->end($field eq 'DPoP' ? (DPoP => $proof) : (Authorization => "DPoP $t"));
-    is $s->answer('POST')->{code}, 401, "POP-2 $field in a trailer";
+    my $code = $s->answer('POST')->{code};
+    # mod_http2 may end a stream whose trailers nobody waits for before its answer has left.
+    ok $code == 401 || http_version($where) ne 'h1' && $code == 0, "POP-2 $field in a trailer: refused" or diag $code;
     is scalar($backend->requests), 0, "POP-2 $field in a trailer: nothing reaches the backend";
 }
 no_crash($mark);

@@ -204,12 +204,24 @@ untouched $backend, 'H09 CONTINUATION', sub {
 }
 
 # --- what is no request
+# What httpd has to answer with RST_STREAM comes only once the request is worked on, for a child of 2.4.71 may die of a stream that it
+# ends while a thread takes it up (mod_http2 counts bytes of a connection without mod_logio's part); this without the module, too.
+my @expect = ('expect', '100-continue');
+
+sub begun {
+    my $s = shift;
+    ok eval { $s->wait_until(sub { $_[0]{interim} || $_[0]{code} }) }, 'H09 the request is worked on';
+    return $s;
+}
+
+# Options: trailers, begun (the body comes late).
 sub malformed {
     my ($name, $fields, $body, %opt) = @_;
     untouched $backend, "H09 $name", sub {
         my $c = h2();
         my $s = $c->stream;
-        $s->head(fields(@$fields), defined $body ? 0 : END_STREAM);
+        $s->head(fields(@$fields, $opt{begun} ? @expect : ()), defined $body ? 0 : END_STREAM);
+        begun($s) if $opt{begun};
         $s->data($body)->end(@{ $opt{trailers} || [] }) if defined $body;
         my $r = eval { $s->answer } or return fail "H09 $name: $@";
         # By an answer, or by the end of the stream or of the connection: httpd may end either before its answer has left.
@@ -228,11 +240,11 @@ sub with {
     return @fields, %over;
 }
 
-malformed('content-length, and fewer bytes', [with('content-length', length($ok) + 1)], $ok);
-malformed('content-length, and more bytes', [with('content-length', length $ok)], "$ok ");
-malformed('content-length of a message, and another behind it', [with('content-length', length $ok)], "$ok$evil");
+malformed('content-length, and fewer bytes', [with('content-length', length($ok) + 1)], $ok, begun => 1);
+malformed('content-length, and more bytes', [with('content-length', length $ok)], "$ok ", begun => 1);
+malformed('content-length of a message, and another behind it', [with('content-length', length $ok)], "$ok$evil", begun => 1);
 malformed('content-length, and no body', [with('content-length', length $ok)]);
-malformed('content-length 0, and a body', [with('content-length', 0)], $ok);
+malformed('content-length 0, and a body', [with('content-length', 0)], $ok, begun => 1);
 malformed('two content-lengths', [with(), 'content-length', length $ok, 'content-length', 3], $ok);
 malformed("content-length $_", [with('content-length', $_)], $ok) for '+' . length $ok, '-1', '0x' . sprintf('%x', length $ok), length($ok) . ',' . length $ok, '99999999999999999999';
 malformed("an upper-case name: $_", [with(), $_, 'x'], $ok) for 'Mcp-Name', 'X', 'x-mcp-useR';
@@ -267,12 +279,12 @@ malformed('a content type in the trailers', [with('content-type', 'text/plain')]
 {
     $backend->clear;
     my $c = h2();
-    my $s = ask($c, $token, body => $ok);
+    my $s = begun(ask($c, $token, open => 1, headers => [@json, @expect]))->data($ok)->end;
     $c->frame(DATA, END_STREAM, $s->{id}, $evil);
     my $r = eval { $s->answer } || { code => 0 };
     ok $r->{code} == 0 || $r->{code} == 200, 'H09 DATA behind the end' or diag $r->{code};
     $c = h2();
-    $s = ask($c, $token, open => 1)->data($ok);
+    $s = begun(ask($c, $token, open => 1, headers => [@json, @expect]))->data($ok);
     $c->frame(HEADERS, END_HEADERS, $s->{id}, fields(good_fields()));    # neither trailers, which end it, nor a new stream
     $s->data($evil)->end;
     $r = eval { $s->answer } || { code => 0 };
@@ -284,7 +296,7 @@ malformed('a content type in the trailers', [with('content-type', 'text/plain')]
 {
     $backend->clear;
     my $s = h2()->stream;
-    $s->head(fields(with()), 0)->data($ok)->end(':path', '/mcp');
+    begun($s->head(fields(with(), @expect), 0))->data($ok)->end(':path', '/mcp');
     my $r = eval { $s->answer } || { code => 0 };
     ok $r->{code} == 0 || $r->{code} =~ /^[245]/, 'H09 a pseudo field in the trailers' or diag $r->{code};
     my $c = h2();

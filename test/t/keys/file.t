@@ -3,6 +3,7 @@ use strict;
 use warnings FATAL => 'all';
 use lib 't/lib';
 use MCP::Test;
+use MCP::Children;
 
 # One issuer with a short interval and one with the defaults; both go through the same steps together.
 my @names = qw(file file-default);
@@ -25,12 +26,21 @@ for (@names) {
     is code($one{file}), 200, 'K01 the known one stays good';
 }
 
+# Has each child that was there before (and still is) read the file since then?
+sub all_have_read {
+    my ($name, $mark, @before) = @_;
+    my ($log, %now) = (log_since($mark), map { $_ => 1 } children());
+    return !grep { $now{$_} && $log !~ /\[pid $_:.*MCP0312: issuer https:\/\/\Q$name\E\.keys\.test:/ } @before;
+}
+my ($mark, @before) = (log_mark(), children());
+
 # Another size, so that a coarse time stamp cannot hide the change.
 write_file(file($_), jwks_text([ec256_b => '--kid', 'two', '--use', 'sig', '--alg', 'ES256'], '{"kty":"x","kid":"padding"}')) for @names;
 for my $name (@names) {
     ok settles(8, 200, sub { code($two{$name}) }), "KEY-9 $name: the changed file is picked up";
     ok settles(8, 401, sub { code($one{$name}) }), "KEY-9 C04 $name: the removed key is refused, though it was cached";
     refuses(keys => '/k', $one{$name}, "KEY-9 C04 $name: with a challenge");
+    ok wait_for(8, sub { all_have_read($name, $mark, @before) }), "KEY-9 $name: by every child";
 }
 
 # Old keys outlive what is no key set, however often it is read.
