@@ -96,7 +96,7 @@ expected_files() {
     local doc=/usr/local/share/doc/mod_mcp_oauth
     printf '%s\n' "$(apxs -q exp_libexecdir)/mod_mcp_oauth.so" /usr/local/bin/mcp-oauth-verify \
         /usr/local/share/man/man1/mcp-oauth-verify.1 "$doc"/{README,CHANGELOG,SECURITY}.md "$doc/LICENSE"
-    (cd "$source/docs" && printf "$doc/docs/%s\n" *.md)
+    (cd "$source/docs" && printf "$doc/docs/%s\n" *.md *.svg)
     (cd "$source/conf" && basename -a -- *.conf *.load examples/* | sed "s:^:$doc/examples/:")
 }
 
