@@ -7,7 +7,7 @@ package MCP::Stream;
 #   $backend->plays('/p', head => [], send => "data: 1\n\n", wait => 'more', send => "data: 2\n\n", 'end');
 #   $backend->go('more');
 #   ok $backend->gone('/p', 2), 'the client has left';      # seconds to wait at most
-#   $backend->sent('/p');                                   # when each "send" was written
+#   $backend->sent('/p');                                   # when the writing of each "send" began
 #
 # Steps of plays: head => [NAME, VALUE, …] (200, an event stream, chunked), raw => BYTES, send => BYTES (one chunk), pause => SECONDS,
 # wait => FLAG (until go), hold (until the client has left), end (the last chunk). A path that has neither is answered as
@@ -76,7 +76,10 @@ sub act {
         my $text = shift @steps;
         if    ($step eq 'head') { print $client head(@$text) }
         elsif ($step eq 'raw')  { print $client $text }
-        elsif ($step eq 'send') { printf $client "%x\r\n%s\r\n", length $text, $text; record($notes, sent => $request->{path}) }
+        elsif ($step eq 'send') {
+            record($notes, sent => $request->{path});    # before: who has read it looks here at once
+            printf $client "%x\r\n%s\r\n", length $text, $text;
+        }
         else                    { die "no such step: $step\n" }
     }
     return;
@@ -106,7 +109,7 @@ sub rest {
 sub record {
     my ($notes, $what, $path) = @_;
     open my $fh, '>>', "$notes/$what" or die "$notes/$what: $!";
-    syswrite $fh, "$path " . time . "\n";    # short, so in one piece
+    syswrite $fh, "$path " . time . "\n" or die "$notes/$what: $!";    # short, so in one piece
     close $fh;
 }
 
