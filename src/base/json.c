@@ -74,7 +74,7 @@ static mcp_status_t load(json_t **pjson, const char *data, apr_size_t len, int m
 {
     json_error_t error;
     mcp_span_t span;
-    mcp_status_t status = mcp_jsoncheck_strict(&span, data, len, max_depth);
+    mcp_status_t status = mcp_jsoncheck_strict(&span, data, len, max_depth, NULL);
 
     *pjson = NULL;
     if (status != MCP_OK) {

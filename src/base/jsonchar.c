@@ -52,11 +52,12 @@ static int is_low(int unit)
 
 const char *mcp_jsonchar_escape(int *punit, const char *s, const char *end)
 {
-    *punit = unit_at(s, end);
-    if (*punit >= 0) {
-        return s + (is_high(*punit) && is_low(unit_at(s + 6, end)) ? 12 : 6);
+    if (end - s >= 2 && mcp_jsonchar_is_letter(s[1])) {
+        *punit = -1;
+        return s + 2;
     }
-    return end - s >= 2 && s[1] && strchr("\"\\/bfnrt", s[1]) ? s + 2 : NULL;
+    *punit = unit_at(s, end);
+    return *punit < 0 ? NULL : s + (is_high(*punit) && is_low(unit_at(s + 6, end)) ? 12 : 6);
 }
 
 int mcp_jsonchar_is_half(int unit, const char *s, const char *next)
@@ -152,29 +153,4 @@ int mcp_jsonchar_sequence(const char *text, const char *end)
         high = 0xBF;
     }
     return len;
-}
-
-const char *mcp_jsonchar_plain(const char *s, const char *end)
-{
-    const apr_uint64_t ones = APR_UINT64_C(0x0101010101010101), high = ones * 0x80;
-    apr_uint64_t eight, others;
-
-    /* Taking 1 from the byte that was made 0, or 0x20 from a control, sets its highest bit. A borrow may set that of the bytes
-     * above as well, never below: the first one is right. */
-    for (; end - s >= 8; s += 8) {
-        memcpy(&eight, s, 8);
-        others =
-            (eight | (eight - ones * 0x20) | ((eight ^ ones * '"') - ones) | ((eight ^ ones * '\\') - ones)) & high;
-        if (others) {
-#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-            return s + __builtin_ctzll(others) / 8;
-#else
-            break;
-#endif
-        }
-    }
-    while (s < end && (unsigned char)*s >= 0x20 && (unsigned char)*s < 0x80 && *s != '"' && *s != '\\') {
-        s++;
-    }
-    return s;
 }

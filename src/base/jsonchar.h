@@ -2,6 +2,9 @@
 #ifndef MCP_JSONCHAR_H
 #define MCP_JSONCHAR_H
 
+#include <apr.h>
+#include <string.h>
+
 /* Steps over white space (section 2). */
 const char *mcp_jsonchar_space(const char *s, const char *end);
 
@@ -19,8 +22,37 @@ int mcp_jsonchar_decode(char out[4], const char **ps, const char *end);
 /* The number of bytes of the well-formed UTF-8 sequence at s (before end; Unicode table 3-7), 0 when there is none. */
 int mcp_jsonchar_sequence(const char *s, const char *end);
 
+/* Does an escape of this one letter stand for a character? */
+static APR_INLINE int mcp_jsonchar_is_letter(char c)
+{
+    return c == '"' || c == 'n' || c == '\\' || c == '/' || c == 't' || c == 'r' || c == 'b' || c == 'f';
+}
+
 /* Steps over the characters at s that stand for themselves in every string: ASCII without quote, backslash and controls. Most
- * of most texts is such, so it looks at eight of them at once. */
-const char *mcp_jsonchar_plain(const char *s, const char *end);
+ * of most texts is such, so it looks at eight of them at once, and where it is called. */
+static APR_INLINE const char *mcp_jsonchar_plain(const char *s, const char *end)
+{
+    const apr_uint64_t ones = APR_UINT64_C(0x0101010101010101), high = ones * 0x80;
+    apr_uint64_t eight, others;
+
+    /* Taking 1 from the byte that was made 0, or 0x20 from a control, sets its highest bit. A borrow may set that of the bytes
+     * above as well, never below: the first one is right. */
+    for (; end - s >= 8; s += 8) {
+        memcpy(&eight, s, 8);
+        others =
+            (eight | (eight - ones * 0x20) | ((eight ^ ones * '"') - ones) | ((eight ^ ones * '\\') - ones)) & high;
+        if (others) {
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+            return s + __builtin_ctzll(others) / 8;
+#else
+            break;
+#endif
+        }
+    }
+    while (s < end && (unsigned char)*s >= 0x20 && (unsigned char)*s < 0x80 && *s != '"' && *s != '\\') {
+        s++;
+    }
+    return s;
+}
 
 #endif

@@ -6,8 +6,10 @@
 #include "base/jsonchar.h"
 #include "base/limits.h"
 
-#define FEW 16  /* members of an object that are compared each with each; more of them are sorted */
-#define ROOM 64 /* names that need no memory */
+#define FEW 16   /* members of an object that are compared each with each; more of them are sorted */
+#define ROOM 64  /* names that need no memory */
+#define LONG 256 /* bytes of a value worth a place in the map */
+#define LEVELS 5 /* containers around and including such a value: a batch, its message, params, arguments, one more */
 
 typedef struct name_t {
     apr_uint32_t at; /* in the text, behind its quote */
@@ -17,6 +19,7 @@ typedef struct name_t {
 /* An open container. */
 typedef struct frame_t {
     apr_uint32_t first; /* of its names */
+    int place;          /* in the map, for the levels that are there */
     char close;
 } frame_t;
 
@@ -27,6 +30,7 @@ typedef struct check_t {
     apr_size_t values;
     name_t *names, room[ROOM]; /* of all open objects, the innermost last */
     apr_uint32_t count, size;
+    mcp_jsonmap_t *map; /* NULL: nobody wants it */
     frame_t frames[MCP_JSONTEXT_DEPTH];
 } check_t;
 
@@ -35,6 +39,32 @@ static const char *fault(check_t *check, mcp_status_t status)
 {
     check->status = status;
     return NULL;
+}
+
+/* --- the map -------------------------------------------------------------------------------------------------------- */
+
+/* A place for the value that begins at s; there is one more for each that begins before it ends. */
+static int map_begin(check_t *check, const char *s)
+{
+    apr_array_header_t *longs = check->map->longs;
+
+    if (!longs) {
+        longs = check->map->longs = apr_array_make(check->map->p, 16, sizeof(mcp_jsonlong_t));
+    }
+    APR_ARRAY_PUSH(longs, mcp_jsonlong_t) = (mcp_jsonlong_t){ (apr_uint32_t)(s - check->data), 0 };
+    return longs->nelts - 1;
+}
+
+/* The value of this place ends at s. What is short leaves the map, and whatever is in it has left before. */
+static void map_end(check_t *check, int place, const char *s)
+{
+    apr_array_header_t *longs = check->map->longs;
+    mcp_jsonlong_t *value = &APR_ARRAY_IDX(longs, place, mcp_jsonlong_t);
+
+    value->end = (apr_uint32_t)(s - check->data);
+    if (value->end - value->begin < LONG) {
+        longs->nelts = place;
+    }
 }
 
 /* --- strings -------------------------------------------------------------------------------------------------------- */
@@ -67,7 +97,10 @@ static const char *string_read(check_t *check, int *pescaped, const char *s)
         }
         if (c == '\\') {
             *pescaped = 1;
-            if (!(s = escape_read(check, s))) {
+            if (end - s >= 2 && mcp_jsonchar_is_letter(s[1])) {
+                s += 2;
+            }
+            else if (!(s = escape_read(check, s))) {
                 return NULL;
             }
         }
@@ -299,11 +332,16 @@ static const char *word_read(check_t *check, const char *s, const char *word)
 
 static const char *scalar_read(check_t *check, const char *s)
 {
+    const char *end;
     int escaped;
 
     switch (*s) {
     case '"':
-        return string_read(check, &escaped, s);
+        end = string_read(check, &escaped, s);
+        if (end && end - s >= LONG && check->map && check->depth < LEVELS) {
+            map_end(check, map_begin(check, s), end);
+        }
+        return end;
     case 't':
         return word_read(check, s, "true");
     case 'f':
@@ -342,7 +380,7 @@ static const char *name_read(check_t *check, const char *s)
     return s < end && *s == ':' ? mcp_jsonchar_space(s + 1, end) : fault(check, MCP_JSON_SYNTAX);
 }
 
-static int container_enter(check_t *check, char open)
+static int container_enter(check_t *check, const char *s)
 {
     frame_t *frame = &check->frames[check->depth];
 
@@ -351,16 +389,24 @@ static int container_enter(check_t *check, char open)
     }
     check->depth++;
     frame->first = check->count;
-    frame->close = open == '{' ? '}' : ']';
+    frame->close = *s == '{' ? '}' : ']';
+    if (check->map && check->depth <= LEVELS) {
+        frame->place = map_begin(check, s);
+    }
     return 1;
 }
 
-static int container_leave(check_t *check)
+/* The innermost container ends at s. */
+static int container_leave(check_t *check, const char *s)
 {
-    const frame_t *frame = &check->frames[--check->depth];
+    const frame_t *frame = &check->frames[check->depth - 1];
     apr_uint32_t count = check->count - frame->first;
     int good = count <= FEW || !names_have_twins(check, check->names + frame->first, count);
 
+    if (check->map && check->depth <= LEVELS) {
+        map_end(check, frame->place, s);
+    }
+    check->depth--;
     check->count = frame->first;
     return good;
 }
@@ -385,13 +431,13 @@ static const char *value_begin(check_t *check, const char *s)
         if (!value_counts(check)) {
             return NULL;
         }
-        if (!container_enter(check, open)) {
+        if (!container_enter(check, s)) {
             return fault(check, MCP_JSON_DEPTH);
         }
         s = mcp_jsonchar_space(s + 1, end);
         if (s < end && *s == (open == '{' ? '}' : ']')) {
-            check->depth--;
-            return s + 1;
+            container_leave(check, ++s);
+            return s;
         }
         if (open == '{' && !(s = name_read(check, s))) {
             return NULL;
@@ -419,17 +465,21 @@ static const char *value_end(check_t *check, const char *s)
         if (s == end || *s != close) {
             return fault(check, MCP_JSON_SYNTAX);
         }
-        if (!container_leave(check)) {
+        if (!container_leave(check, ++s)) {
             return fault(check, MCP_JSON_DUPLICATE);
         }
-        s++;
     }
     return s;
 }
 
 /* Without a memset: most of it is room that small texts never use. */
-static void check_init(check_t *check, const char *data, apr_size_t len, int max_depth, int strict)
+static void check_init(check_t *check, const char *data, apr_size_t len, int max_depth, int strict, mcp_jsonmap_t *map)
 {
+    if (map) {
+        map->data = data;
+        map->longs = NULL;
+    }
+    check->map = len >= LONG && len <= APR_INT32_MAX ? map : NULL;
     check->data = data;
     check->end = data + len;
     check->status = MCP_OK;
@@ -459,18 +509,19 @@ static mcp_status_t text_check(check_t *check, mcp_span_t *pspan)
     return mcp_jsonchar_space(s, check->end) == check->end ? MCP_OK : MCP_JSON_SYNTAX;
 }
 
-int mcp_jsoncheck_grammar(mcp_span_t *pspan, const char *data, apr_size_t len, int max_depth)
+int mcp_jsoncheck_grammar(mcp_span_t *pspan, const char *data, apr_size_t len, int max_depth, mcp_jsonmap_t *map)
 {
     check_t check;
 
     if (!data || !len) {
         return 0;
     }
-    check_init(&check, data, len, max_depth, 0);
+    check_init(&check, data, len, max_depth, 0, map);
     return text_check(&check, pspan) == MCP_OK;
 }
 
-mcp_status_t mcp_jsoncheck_strict(mcp_span_t *pspan, const char *data, apr_size_t len, int max_depth)
+mcp_status_t mcp_jsoncheck_strict(mcp_span_t *pspan, const char *data, apr_size_t len, int max_depth,
+                                  mcp_jsonmap_t *map)
 {
     mcp_status_t status;
     check_t check;
@@ -484,7 +535,7 @@ mcp_status_t mcp_jsoncheck_strict(mcp_span_t *pspan, const char *data, apr_size_
     if (memchr(data, 0, len) || (len >= 3 && !memcmp(data, "\xEF\xBB\xBF", 3))) {
         return MCP_JSON_TEXT;
     }
-    check_init(&check, data, len, max_depth, 1);
+    check_init(&check, data, len, max_depth, 1, map);
     status = text_check(&check, pspan);
     if (check.names != check.room) {
         free(check.names);

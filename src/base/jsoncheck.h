@@ -8,8 +8,9 @@
 /* Is data exactly one JSON value by the grammar, containers nested at most max_depth deep (the top-level one has depth 1;
  * max_depth beyond MCP_JSONTEXT_DEPTH counts as that)? White space around it is allowed, a byte order mark is not. What
  * strings stand for is not judged: lone surrogates, \u0000 and bytes that are no UTF-8 pass, as do numbers of any size and
- * members that stand twice. *pspan is the value. Time proportional to len. */
-int mcp_jsoncheck_grammar(mcp_span_t *pspan, const char *data, apr_size_t len, int max_depth);
+ * members that stand twice. *pspan is the value. map: if not NULL, is filled for walks over the text, with at most half a byte for
+ * each of the text. Time proportional to len. */
+int mcp_jsoncheck_grammar(mcp_span_t *pspan, const char *data, apr_size_t len, int max_depth, mcp_jsonmap_t *map);
 
 /* The same, and nothing that two parsers could read differently. *pspan is the value on MCP_OK only. The first fault of the
  * text counts; a NUL byte or a byte order mark before all others.
@@ -18,6 +19,7 @@ int mcp_jsoncheck_grammar(mcp_span_t *pspan, const char *data, apr_size_t len, i
  * (RFC 8259 section 4); for a long object known at its end. MCP_JSON_NUMBER: one that a double rounds to infinity.
  * MCP_JSON_SYNTAX: the rest, also an empty text, and anything but white space behind the value. MCP_INTERNAL: no memory, or
  * 2 GiB of text. Time len * log(members of one object) at most; 8 bytes for each member of open objects. */
-mcp_status_t mcp_jsoncheck_strict(mcp_span_t *pspan, const char *data, apr_size_t len, int max_depth);
+mcp_status_t mcp_jsoncheck_strict(mcp_span_t *pspan, const char *data, apr_size_t len, int max_depth,
+                                  mcp_jsonmap_t *map);
 
 #endif

@@ -44,9 +44,45 @@ static const char *skip_value(const char *s, const char *end)
     return s;
 }
 
-int mcp_jsonwalk_open(mcp_jsonwalk_t *walk, mcp_span_t container)
+/* The first long value that does not begin before s. */
+static int long_find(const mcp_jsonmap_t *map, const char *s)
+{
+    const mcp_jsonlong_t *longs = (const mcp_jsonlong_t *)map->longs->elts;
+    int low = 0, high = map->longs->nelts;
+
+    while (low < high) {
+        int middle = low + (high - low) / 2;
+
+        if (map->data + longs[middle].begin < s) {
+            low = middle + 1;
+        }
+        else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+/* The end of the value at s, which does not lie before that of the last call. */
+static const char *value_skip(mcp_jsonwalk_t *walk, const char *s)
+{
+    const mcp_jsonmap_t *map = walk->map;
+
+    while (map && walk->next < map->longs->nelts) {
+        const mcp_jsonlong_t *ahead = &APR_ARRAY_IDX(map->longs, walk->next, mcp_jsonlong_t);
+
+        if (map->data + ahead->begin >= s) {
+            return map->data + ahead->begin == s ? map->data + ahead->end : skip_value(s, walk->end);
+        }
+        walk->next++;
+    }
+    return skip_value(s, walk->end);
+}
+
+int mcp_jsonwalk_open(mcp_jsonwalk_t *walk, mcp_span_t container, const mcp_jsonmap_t *map)
 {
     walk->end = container.text + container.len;
+    walk->map = NULL;
     walk->at = mcp_jsonchar_space(container.text, walk->end);
     walk->type = walk->at < walk->end ? *walk->at : 0;
     if (walk->type != '{' && walk->type != '[') {
@@ -54,6 +90,10 @@ int mcp_jsonwalk_open(mcp_jsonwalk_t *walk, mcp_span_t container)
         return walk->type = 0;
     }
     walk->at++;
+    if (map && map->longs) {
+        walk->map = map;
+        walk->next = long_find(map, walk->at);
+    }
     return walk->type;
 }
 
@@ -91,7 +131,7 @@ int mcp_jsonwalk_next(mcp_span_t *key, mcp_span_t *value, mcp_jsonwalk_t *walk)
         }
     }
     value->text = s;
-    s = skip_value(s, end);
+    s = value_skip(walk, s);
     if (s == value->text) {
         return 0;
     }
@@ -192,7 +232,7 @@ int mcp_jsontext_member(mcp_span_t *value, mcp_span_t object, const char *name)
     mcp_jsonwalk_t walk;
     mcp_span_t key;
 
-    if (mcp_jsonwalk_open(&walk, object) != '{') {
+    if (mcp_jsonwalk_open(&walk, object, NULL) != '{') {
         return 0;
     }
     while (mcp_jsonwalk_next(&key, value, &walk)) {

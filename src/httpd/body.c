@@ -11,6 +11,7 @@
 
 #define READ_CHUNK 8192
 #define FIRST_READ (16 * 1024)
+#define GROWTH 8 /* so much of what a client has announced is set aside for what has come of it */
 
 static ap_filter_rec_t *replay_handle;
 
@@ -114,7 +115,20 @@ mcp_status_t mcp_body_check(const request_rec *r, apr_off_t max)
 typedef struct buffer_t {
     char *data;
     apr_size_t len, size, max;
+    apr_size_t expected; /* the length by the header; 0: unknown */
 } buffer_t;
+
+/* A header alone must not make us set a whole body's memory aside. */
+static apr_size_t buffer_larger(const buffer_t *buffer, apr_size_t needed)
+{
+    apr_size_t size = 2 * buffer->size;
+
+    if (buffer->expected > size) {
+        size = buffer->expected < GROWTH * buffer->size ? buffer->expected : GROWTH * buffer->size;
+    }
+    size = needed > size ? needed : size;
+    return size < buffer->max ? size : buffer->max;
+}
 
 static int buffer_add(buffer_t *buffer, const char *data, apr_size_t len, apr_pool_t *p)
 {
@@ -124,7 +138,7 @@ static int buffer_add(buffer_t *buffer, const char *data, apr_size_t len, apr_po
         return 0;
     }
     if (buffer->len + len > buffer->size) {
-        buffer->size = buffer->len + len > 2 * buffer->size ? buffer->len + len : 2 * buffer->size;
+        buffer->size = buffer_larger(buffer, buffer->len + len);
         larger = apr_palloc(p, buffer->size);
         if (buffer->len) {
             memcpy(larger, buffer->data, buffer->len);
@@ -239,14 +253,13 @@ mcp_status_t mcp_body_read(mcp_body_t **pbody, request_rec *r, mcp_request_t *re
     const apr_table_t *before = length ? NULL : apr_table_copy(r->pool, r->headers_in);
     apr_off_t expected = length ? apr_atoi64(length) : 0;
     mcp_body_t *body = apr_pcalloc(r->pool, sizeof(*body));
-    buffer_t buffer = { NULL, 0, 0, max ? body_limit(r, max) : 0 };
+    buffer_t buffer = { .max = max ? body_limit(r, max) : 0, .expected = expected > 0 ? (apr_size_t)expected : 0 };
     mcp_status_t status;
 
     *pbody = body;
     apr_pool_create(&body->pool, r->pool);
     apr_pool_tag(body->pool, "mcp_oauth_body");
-    /* A header alone must not make us set a whole body's memory aside. */
-    buffer.size = (apr_size_t)(expected > 0 && expected < FIRST_READ ? expected : FIRST_READ);
+    buffer.size = buffer.expected && buffer.expected < FIRST_READ ? buffer.expected : FIRST_READ;
     buffer.size = buffer.size < buffer.max ? buffer.size : buffer.max;
     buffer.data = apr_palloc(body->pool, buffer.size);
     mcp_answer_reading(r, request);
@@ -300,6 +313,9 @@ void mcp_body_replay(request_rec *r, mcp_body_t *body)
     apr_table_unset(r->headers_in, "Transfer-Encoding"); /* the chunks are gone by now */
     apr_table_unset(r->headers_in, "Expect");
     ap_add_input_filter_handle(replay_handle, body, r, r->connection);
+    /* What is below it has come to its end. mod_proxy takes the filters of the protocol alone for ones that keep Content-Length
+     * true; with others, it writes more than 16 KiB to a temporary file first. */
+    r->proto_input_filters = r->input_filters;
 }
 
 void mcp_body_release(mcp_body_t *body)

@@ -46,6 +46,7 @@ typedef struct filter_t {
     const mcp_viewer_t *viewer;
     unsigned features;         /* MCP_FEATURE_*, with discover */
     apr_array_header_t *edits; /* edit_t, in the order of the text */
+    mcp_jsonmap_t map;         /* of the text */
     apr_pool_t *scratch;       /* for one message or element */
 } filter_t;
 
@@ -99,17 +100,18 @@ static const char *span_end(mcp_span_t span)
 
 /* values[i] is that of names[i], or none. Returns 0 when one stands twice or as a variant, or when a key is there that
  * readers may take for anything. What is no object has no members. */
-static int members_find(mcp_span_t *values, mcp_span_t object, const char *const *names, int count, apr_pool_t *scratch)
+static int members_find(mcp_span_t *values, mcp_span_t object, const char *const *names, int count,
+                        const filter_t *filter)
 {
     mcp_jsonwalk_t walk;
     mcp_span_t key, value;
 
     memset(values, 0, (apr_size_t)count * sizeof(*values));
-    if (mcp_jsonwalk_open(&walk, object) != '{') {
+    if (mcp_jsonwalk_open(&walk, object, &filter->map) != '{') {
         return 1;
     }
     while (mcp_jsonwalk_next(&key, &value, &walk)) {
-        const char *text = mcp_jsontext_key(key, scratch);
+        const char *text = mcp_jsontext_key(key, filter->scratch);
 
         for (int i = 0; text && i < count; i++) {
             if (!strcmp(text, names[i]) && !values[i].text) {
@@ -140,7 +142,7 @@ static int element_is_allowed(filter_t *filter, mcp_span_t element, int list)
     }
     apr_pool_clear(filter->scratch);
     /* Escaped, a byte of text takes six at most. */
-    if (!members_find(&value, element, &list_rules[list].operand, 1, filter->scratch) || !value.text ||
+    if (!members_find(&value, element, &list_rules[list].operand, 1, filter) || !value.text ||
         value.len > 6 * MCP_LIMIT_NAME + 2) {
         return 0;
     }
@@ -161,7 +163,7 @@ static void list_edit(filter_t *filter, mcp_span_t array, int list)
     mcp_jsonwalk_t walk;
     mcp_span_t value;
 
-    if (mcp_jsonwalk_open(&walk, array) != '[') {
+    if (mcp_jsonwalk_open(&walk, array, &filter->map) != '[') {
         return;
     }
     while (mcp_jsonwalk_next(NULL, &value, &walk)) {
@@ -200,7 +202,7 @@ static void capabilities_edit(filter_t *filter, mcp_span_t object, const capabil
     mcp_jsonwalk_t walk;
     mcp_span_t key, value;
 
-    if (mcp_jsonwalk_open(&walk, object) != '{') {
+    if (mcp_jsonwalk_open(&walk, object, &filter->map) != '{') {
         return;
     }
     while (mcp_jsonwalk_next(&key, &value, &walk)) {
@@ -250,7 +252,7 @@ static int is_discovered(filter_t *filter, mcp_span_t result)
     mcp_jsonwalk_t walk;
     mcp_span_t key, value;
 
-    if (!filter->viewer->discover || mcp_jsonwalk_open(&walk, result) != '{') {
+    if (!filter->viewer->discover || mcp_jsonwalk_open(&walk, result, &filter->map) != '{') {
         return 0;
     }
     while (mcp_jsonwalk_next(&key, &value, &walk)) {
@@ -267,7 +269,7 @@ static mcp_status_t result_edit(filter_t *filter, mcp_span_t result)
     mcp_jsonwalk_t walk;
     int judged;
 
-    if (*result.text == '[' || !members_find(values, result, list_names, LISTS, filter->scratch)) {
+    if (*result.text == '[' || !members_find(values, result, list_names, LISTS, filter)) {
         return MCP_LIST_UNREADABLE;
     }
     judged = is_discovered(filter, result);
@@ -277,7 +279,7 @@ static mcp_status_t result_edit(filter_t *filter, mcp_span_t result)
         }
         judged |= values[i].text != NULL;
     }
-    if (!judged || mcp_jsonwalk_open(&walk, result) != '{') {
+    if (!judged || mcp_jsonwalk_open(&walk, result, &filter->map) != '{') {
         return MCP_OK;
     }
     while (mcp_jsonwalk_next(&key, &value, &walk)) {
@@ -293,7 +295,7 @@ static mcp_status_t message_edit(filter_t *filter, mcp_span_t message)
     mcp_span_t result;
 
     apr_pool_clear(filter->scratch);
-    if (!members_find(&result, message, names, COUNT(names), filter->scratch)) {
+    if (!members_find(&result, message, names, COUNT(names), filter)) {
         return MCP_LIST_UNREADABLE;
     }
     return result.text ? result_edit(filter, result) : MCP_OK;
@@ -305,7 +307,7 @@ static mcp_status_t text_edit(filter_t *filter, mcp_span_t text)
     mcp_jsonwalk_t walk;
     mcp_span_t message;
 
-    if (mcp_jsonwalk_open(&walk, text) != '[') {
+    if (mcp_jsonwalk_open(&walk, text, &filter->map) != '[') {
         return message_edit(filter, text);
     }
     while (status == MCP_OK && mcp_jsonwalk_next(NULL, &message, &walk)) {
@@ -344,13 +346,13 @@ static const char *edits_apply(apr_size_t *plen, const char *data, apr_size_t le
 mcp_status_t mcp_lists_filter(const char **pout, apr_size_t *plen, const char *data, apr_size_t len,
                               const mcp_viewer_t *viewer, apr_pool_t *p)
 {
-    filter_t filter = { .viewer = viewer };
+    filter_t filter = { .viewer = viewer, .map = { .p = p } };
     mcp_status_t status;
     mcp_span_t text;
 
     *pout = NULL;
     *plen = 0;
-    if (!mcp_jsoncheck_grammar(&text, data, len, MCP_LIMIT_LIST_DEPTH)) {
+    if (!mcp_jsoncheck_grammar(&text, data, len, MCP_LIMIT_LIST_DEPTH, &filter.map)) {
         return MCP_LIST_UNREADABLE;
     }
     apr_pool_create(&filter.scratch, p);

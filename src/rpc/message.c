@@ -35,7 +35,8 @@ static const char *const meta_names[] = { "io.modelcontextprotocol/protocolVersi
                                           "io.modelcontextprotocol/clientCapabilities",
                                           "io.modelcontextprotocol/clientInfo" };
 
-/* Values are spans of the text, NULL where a member is absent. Their first byte tells what they are. */
+/* Values are spans of the text, NULL where a member is absent. Their first byte tells what they are. What is read of them goes
+ * into the pool of the text's map. */
 static int is_object(mcp_span_t value)
 {
     return value.text && *value.text == '{';
@@ -66,14 +67,15 @@ static const char *string_read(mcp_span_t value, apr_size_t max, apr_pool_t *p)
 
 /* One walk over the members of object: values[i] is that of names[i]. Returns 0 when a case variant of a name is there, but
  * reads on, so that the id is known all the same. */
-static int members_read(mcp_span_t *values, mcp_span_t object, const char *const *names, int count)
+static int members_read(mcp_span_t *values, mcp_span_t object, const char *const *names, int count,
+                        const mcp_jsonmap_t *map)
 {
     mcp_jsonwalk_t walk;
     mcp_span_t key, value;
     int clean = 1;
 
     memset(values, 0, (apr_size_t)count * sizeof(*values));
-    mcp_jsonwalk_open(&walk, object);
+    mcp_jsonwalk_open(&walk, object, map);
     while (mcp_jsonwalk_next(&key, &value, &walk)) {
         int i = 0, match = MCP_NAME_OTHER;
 
@@ -89,13 +91,13 @@ static int members_read(mcp_span_t *values, mcp_span_t object, const char *const
 }
 
 /* The number of elements of an array, as far as more than max. */
-static int elements_count(mcp_span_t array, int max)
+static int elements_count(mcp_span_t array, int max, const mcp_jsonmap_t *map)
 {
     mcp_jsonwalk_t walk;
     mcp_span_t element;
     int count = 0;
 
-    mcp_jsonwalk_open(&walk, array);
+    mcp_jsonwalk_open(&walk, array, map);
     while (count <= max && mcp_jsonwalk_next(NULL, &element, &walk)) {
         count++;
     }
@@ -175,7 +177,7 @@ static mcp_status_t envelope_check(mcp_message_t *message, const mcp_span_t *top
     return MCP_OK;
 }
 
-static mcp_status_t meta_read(mcp_message_t *message, mcp_span_t meta, apr_pool_t *p)
+static mcp_status_t meta_read(mcp_message_t *message, mcp_span_t meta, const mcp_jsonmap_t *map)
 {
     mcp_span_t values[COUNT(meta_names)];
 
@@ -186,14 +188,14 @@ static mcp_status_t meta_read(mcp_message_t *message, mcp_span_t meta, apr_pool_
         return MCP_RPC_PARAMS;
     }
     message->has_meta = 1;
-    if (!members_read(values, meta, meta_names, COUNT(meta_names))) {
+    if (!members_read(values, meta, meta_names, COUNT(meta_names), map)) {
         return MCP_JSON_VARIANT;
     }
     message->has_capabilities = is_object(values[META_CAPABILITIES]);
     if (values[META_VERSION].text && !is_string(values[META_VERSION])) {
         return MCP_RPC_PARAMS;
     }
-    message->meta_version = values[META_VERSION].text ? mcp_jsontext_string(values[META_VERSION], p) : NULL;
+    message->meta_version = values[META_VERSION].text ? mcp_jsontext_string(values[META_VERSION], map->p) : NULL;
     return MCP_OK;
 }
 
@@ -213,7 +215,7 @@ static const char *name_read(mcp_span_t value, apr_pool_t *p)
     return string_read(value, MCP_LIMIT_NAME, p);
 }
 
-static mcp_status_t ref_read(mcp_message_t *message, mcp_span_t ref, apr_pool_t *p)
+static mcp_status_t ref_read(mcp_message_t *message, mcp_span_t ref, const mcp_jsonmap_t *map)
 {
     mcp_span_t values[COUNT(ref_names)];
     const char *type;
@@ -221,26 +223,26 @@ static mcp_status_t ref_read(mcp_message_t *message, mcp_span_t ref, apr_pool_t 
     if (!is_object(ref)) {
         return MCP_RPC_PARAMS;
     }
-    if (!members_read(values, ref, ref_names, COUNT(ref_names))) {
+    if (!members_read(values, ref, ref_names, COUNT(ref_names), map)) {
         return MCP_JSON_VARIANT;
     }
-    type = name_read(values[REF_TYPE], p);
+    type = name_read(values[REF_TYPE], map->p);
     if (type && !strcmp(type, "ref/prompt")) {
-        return object_add(message, MCP_OBJECT_PROMPT, name_read(values[REF_NAME], p));
+        return object_add(message, MCP_OBJECT_PROMPT, name_read(values[REF_NAME], map->p));
     }
     if (type && !strcmp(type, "ref/resource")) {
-        return object_add(message, MCP_OBJECT_RESOURCE, name_read(values[REF_URI], p));
+        return object_add(message, MCP_OBJECT_RESOURCE, name_read(values[REF_URI], map->p));
     }
     return MCP_RPC_PARAMS;
 }
 
 /* Does the filter ask for something that is no entry of the two lists? */
-static int listen_is_plain(mcp_span_t filter)
+static int listen_is_plain(mcp_span_t filter, const mcp_jsonmap_t *map)
 {
     mcp_jsonwalk_t walk;
     mcp_span_t key, value;
 
-    mcp_jsonwalk_open(&walk, filter);
+    mcp_jsonwalk_open(&walk, filter, map);
     while (mcp_jsonwalk_next(&key, &value, &walk)) {
         if (!mcp_jsontext_is(key, listen_names[LISTEN_RESOURCES]) &&
             !mcp_jsontext_is(key, listen_names[LISTEN_TASKS]) && *value.text != 'f' && *value.text != 'n') {
@@ -251,7 +253,7 @@ static int listen_is_plain(mcp_span_t filter)
 }
 
 static mcp_status_t entries_add(mcp_message_t *message, mcp_span_t list, const char *method, mcp_object_t kind,
-                                apr_pool_t *p)
+                                const mcp_jsonmap_t *map)
 {
     mcp_jsonwalk_t walk;
     mcp_span_t entry;
@@ -259,9 +261,9 @@ static mcp_status_t entries_add(mcp_message_t *message, mcp_span_t list, const c
     if (!list.text) {
         return MCP_OK;
     }
-    mcp_jsonwalk_open(&walk, list);
+    mcp_jsonwalk_open(&walk, list, map);
     while (mcp_jsonwalk_next(NULL, &entry, &walk)) {
-        const char *object = name_read(entry, p);
+        const char *object = name_read(entry, map->p);
 
         if (!object) {
             return MCP_RPC_PARAMS;
@@ -271,7 +273,7 @@ static mcp_status_t entries_add(mcp_message_t *message, mcp_span_t list, const c
     return MCP_OK;
 }
 
-static mcp_status_t listen_read(mcp_message_t *message, mcp_span_t filter, apr_pool_t *p)
+static mcp_status_t listen_read(mcp_message_t *message, mcp_span_t filter, const mcp_jsonmap_t *map)
 {
     mcp_span_t lists[COUNT(listen_names)];
     mcp_status_t status;
@@ -280,53 +282,53 @@ static mcp_status_t listen_read(mcp_message_t *message, mcp_span_t filter, apr_p
     if (!is_object(filter)) {
         return MCP_RPC_PARAMS;
     }
-    if (!members_read(lists, filter, listen_names, COUNT(listen_names))) {
+    if (!members_read(lists, filter, listen_names, COUNT(listen_names), map)) {
         return MCP_JSON_VARIANT;
     }
     for (i = 0; i < COUNT(lists); i++) {
         if (lists[i].text && !is_array(lists[i])) {
             return MCP_RPC_PARAMS;
         }
-        entries += lists[i].text ? elements_count(lists[i], MCP_LIMIT_LISTEN) : 0;
+        entries += lists[i].text ? elements_count(lists[i], MCP_LIMIT_LISTEN, map) : 0;
     }
     if (entries > MCP_LIMIT_LISTEN) {
         return MCP_RPC_PARAMS;
     }
-    status = entries_add(message, lists[LISTEN_RESOURCES], "resources/subscribe", MCP_OBJECT_RESOURCE, p);
+    status = entries_add(message, lists[LISTEN_RESOURCES], "resources/subscribe", MCP_OBJECT_RESOURCE, map);
     if (status == MCP_OK) {
-        status = entries_add(message, lists[LISTEN_TASKS], "tasks/get", MCP_OBJECT_TASK, p);
+        status = entries_add(message, lists[LISTEN_TASKS], "tasks/get", MCP_OBJECT_TASK, map);
     }
-    if (status == MCP_OK && (!message->operations->nelts || listen_is_plain(filter))) {
+    if (status == MCP_OK && (!message->operations->nelts || listen_is_plain(filter, map))) {
         operation_add(message, MCP_OPERATION_METHOD, message->method, MCP_OBJECT_NONE, NULL, NULL);
     }
     return status;
 }
 
 /* A method that 2026-07-28 has no more needs no operand there: the server is to say that it does not know it. */
-static mcp_status_t named_read(mcp_message_t *message, mcp_span_t value, apr_pool_t *p)
+static mcp_status_t named_read(mcp_message_t *message, mcp_span_t value, const mcp_jsonmap_t *map)
 {
     if (!value.text && message->known->gone && message->meta_version) {
         operation_add(message, MCP_OPERATION_METHOD, message->method, MCP_OBJECT_NONE, NULL, NULL);
         return MCP_OK;
     }
-    return object_add(message, message->known->object, name_read(value, p));
+    return object_add(message, message->known->object, name_read(value, map->p));
 }
 
-static mcp_status_t operand_read(mcp_message_t *message, const mcp_span_t *params, apr_pool_t *p)
+static mcp_status_t operand_read(mcp_message_t *message, const mcp_span_t *params, const mcp_jsonmap_t *map)
 {
     mcp_operand_t operand = message->known ? message->known->operand : MCP_OPERAND_NONE;
 
     switch (operand) {
     case MCP_OPERAND_NAME:
-        return named_read(message, params[AT_NAME], p);
+        return named_read(message, params[AT_NAME], map);
     case MCP_OPERAND_URI:
-        return named_read(message, params[AT_URI], p);
+        return named_read(message, params[AT_URI], map);
     case MCP_OPERAND_TASK:
-        return named_read(message, params[AT_TASK], p);
+        return named_read(message, params[AT_TASK], map);
     case MCP_OPERAND_REF:
-        return ref_read(message, params[AT_REF], p);
+        return ref_read(message, params[AT_REF], map);
     case MCP_OPERAND_LISTEN:
-        return listen_read(message, params[AT_LISTEN], p);
+        return listen_read(message, params[AT_LISTEN], map);
     case MCP_OPERAND_NONE:
         operation_add(message, MCP_OPERATION_METHOD, message->method, MCP_OBJECT_NONE, NULL, NULL);
         return MCP_OK;
@@ -334,7 +336,7 @@ static mcp_status_t operand_read(mcp_message_t *message, const mcp_span_t *param
     return MCP_INTERNAL;
 }
 
-static mcp_status_t params_read(mcp_message_t *message, mcp_span_t params, apr_pool_t *p)
+static mcp_status_t params_read(mcp_message_t *message, mcp_span_t params, const mcp_jsonmap_t *map)
 {
     mcp_span_t values[COUNT(outer_names)] = { { NULL, 0 } };
     mcp_status_t status;
@@ -342,10 +344,10 @@ static mcp_status_t params_read(mcp_message_t *message, mcp_span_t params, apr_p
     if (params.text && !is_object(params)) {
         return MCP_RPC_PARAMS;
     }
-    if (params.text && !members_read(values, params, outer_names, COUNT(outer_names))) {
+    if (params.text && !members_read(values, params, outer_names, COUNT(outer_names), map)) {
         return MCP_JSON_VARIANT;
     }
-    status = meta_read(message, values[AT_META], p);
+    status = meta_read(message, values[AT_META], map);
     if (status != MCP_OK) {
         return status;
     }
@@ -353,7 +355,7 @@ static mcp_status_t params_read(mcp_message_t *message, mcp_span_t params, apr_p
         operation_add(message, MCP_OPERATION_RESPONSE, NULL, MCP_OBJECT_NONE, NULL, NULL);
         return MCP_OK;
     }
-    return operand_read(message, values, p);
+    return operand_read(message, values, map);
 }
 
 static mcp_message_t *message_create(apr_pool_t *p)
@@ -364,7 +366,7 @@ static mcp_message_t *message_create(apr_pool_t *p)
     return message;
 }
 
-static mcp_status_t message_read(mcp_message_t *message, mcp_span_t root, apr_pool_t *p)
+static mcp_status_t message_read(mcp_message_t *message, mcp_span_t root, const mcp_jsonmap_t *map)
 {
     mcp_span_t top[COUNT(outer_names)];
     mcp_status_t status;
@@ -373,14 +375,14 @@ static mcp_status_t message_read(mcp_message_t *message, mcp_span_t root, apr_po
     if (!is_object(root)) {
         return MCP_RPC_INVALID;
     }
-    clean = members_read(top, root, outer_names, COUNT(outer_names));
-    id_is_valid = id_read(message, top[AT_ID], p);
+    clean = members_read(top, root, outer_names, COUNT(outer_names), map);
+    id_is_valid = id_read(message, top[AT_ID], map->p);
     message->kind = kind_of(top);
     if (!clean) {
         return MCP_JSON_VARIANT;
     }
-    status = id_is_valid ? envelope_check(message, top, p) : MCP_RPC_INVALID;
-    return status == MCP_OK ? params_read(message, top[AT_PARAMS], p) : status;
+    status = id_is_valid ? envelope_check(message, top, map->p) : MCP_RPC_INVALID;
+    return status == MCP_OK ? params_read(message, top[AT_PARAMS], map) : status;
 }
 
 /* Requests and notifications, or responses (2025-03-26, Transports, Sending Messages 3). */
@@ -404,21 +406,21 @@ static const char *methods_join(const apr_array_header_t *messages, apr_pool_t *
     return apr_array_pstrcat(p, methods, ',');
 }
 
-static mcp_status_t batch_read(mcp_message_t *batch, mcp_span_t root, apr_pool_t *p)
+static mcp_status_t batch_read(mcp_message_t *batch, mcp_span_t root, const mcp_jsonmap_t *map)
 {
     mcp_jsonwalk_t walk;
     mcp_span_t element;
-    int count = elements_count(root, MCP_LIMIT_BATCH);
+    int count = elements_count(root, MCP_LIMIT_BATCH, map);
 
     if (!count || count > MCP_LIMIT_BATCH) {
         return MCP_RPC_BATCH;
     }
     batch->kind = MCP_MESSAGE_BATCH;
-    batch->messages = apr_array_make(p, count, sizeof(const mcp_message_t *));
-    mcp_jsonwalk_open(&walk, root);
+    batch->messages = apr_array_make(map->p, count, sizeof(const mcp_message_t *));
+    mcp_jsonwalk_open(&walk, root, map);
     while (mcp_jsonwalk_next(NULL, &element, &walk)) {
-        mcp_message_t *message = message_create(p);
-        mcp_status_t status = message_read(message, element, p);
+        mcp_message_t *message = message_create(map->p);
+        mcp_status_t status = message_read(message, element, map);
 
         if (status != MCP_OK) {
             return status;
@@ -429,7 +431,7 @@ static mcp_status_t batch_read(mcp_message_t *batch, mcp_span_t root, apr_pool_t
         }
         apr_array_cat(batch->operations, message->operations);
     }
-    batch->method = methods_join(batch->messages, p);
+    batch->method = methods_join(batch->messages, map->p);
     return MCP_OK;
 }
 
@@ -437,18 +439,19 @@ mcp_status_t mcp_message_parse(mcp_message_t **pmessage, const char *data, apr_s
                                apr_pool_t *p)
 {
     mcp_message_t *message = message_create(p);
+    mcp_jsonmap_t map = { .p = p };
     mcp_span_t root;
     mcp_status_t status;
 
     *pmessage = message;
-    status = mcp_jsoncheck_strict(&root, data, len, max_depth);
+    status = mcp_jsoncheck_strict(&root, data, len, max_depth, &map);
     if (status != MCP_OK) {
         return status;
     }
     if (is_array(root)) {
-        return batch ? batch_read(message, root, p) : MCP_RPC_BATCH;
+        return batch ? batch_read(message, root, &map) : MCP_RPC_BATCH;
     }
-    return message_read(message, root, p);
+    return message_read(message, root, &map);
 }
 
 static int is_listed(const char *method, const char *const *methods)

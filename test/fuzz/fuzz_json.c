@@ -28,15 +28,15 @@ static int depth_of(const json_t *json)
     return deepest + (json_is_object(json) || json_is_array(json));
 }
 
-static void compare(const json_t *json, mcp_span_t span, apr_pool_t *p);
+static void compare(const json_t *json, mcp_span_t span, const mcp_jsonmap_t *map, apr_pool_t *p);
 
-static void compare_object(const json_t *json, mcp_span_t span, apr_pool_t *p)
+static void compare_object(const json_t *json, mcp_span_t span, const mcp_jsonmap_t *map, apr_pool_t *p)
 {
     mcp_span_t key, value, found;
     mcp_jsonwalk_t walk;
     size_t count = 0;
 
-    MUST(mcp_jsonwalk_open(&walk, span) == '{');
+    MUST(mcp_jsonwalk_open(&walk, span, map) == '{');
     while (mcp_jsonwalk_next(&key, &value, &walk)) {
         const char *name = mcp_jsontext_key(key, p);
         const json_t *member;
@@ -44,28 +44,28 @@ static void compare_object(const json_t *json, mcp_span_t span, apr_pool_t *p)
         MUST(name && (member = json_object_get(json, name)));
         MUST(mcp_jsontext_is(key, name) && mcp_jsontext_member(&found, span, name));
         MUST(found.text == value.text && found.len == value.len);
-        compare(member, value, p);
+        compare(member, value, map, p);
         count++;
     }
     MUST(count == json_object_size(json));
 }
 
-static void compare_array(const json_t *json, mcp_span_t span, apr_pool_t *p)
+static void compare_array(const json_t *json, mcp_span_t span, const mcp_jsonmap_t *map, apr_pool_t *p)
 {
     mcp_jsonwalk_t walk;
     mcp_span_t key, value;
     size_t count = 0;
 
-    MUST(mcp_jsonwalk_open(&walk, span) == '[');
+    MUST(mcp_jsonwalk_open(&walk, span, map) == '[');
     while (mcp_jsonwalk_next(&key, &value, &walk)) {
         MUST(!key.text);
-        compare(json_array_get(json, count++), value, p);
+        compare(json_array_get(json, count++), value, map, p);
     }
     MUST(count == json_array_size(json));
 }
 
 /* Does the text at span say what jansson made of it? */
-static void compare(const json_t *json, mcp_span_t span, apr_pool_t *p)
+static void compare(const json_t *json, mcp_span_t span, const mcp_jsonmap_t *map, apr_pool_t *p)
 {
     const char *text = mcp_jsontext_string(span, p);
     mcp_jsonwalk_t walk;
@@ -74,13 +74,13 @@ static void compare(const json_t *json, mcp_span_t span, apr_pool_t *p)
     MUST(!text == !json_is_string(json));
     MUST(!text || (strlen(text) == json_string_length(json) && !strcmp(text, json_string_value(json))));
     if (json_is_object(json)) {
-        compare_object(json, span, p);
+        compare_object(json, span, map, p);
     }
     else if (json_is_array(json)) {
-        compare_array(json, span, p);
+        compare_array(json, span, map, p);
     }
     else {
-        MUST(!mcp_jsonwalk_open(&walk, span));
+        MUST(!mcp_jsonwalk_open(&walk, span, map));
     }
 }
 
@@ -97,13 +97,15 @@ static void check_accepted(json_t *json, const char *data, size_t len, apr_pool_
 {
     json_t *again, *loose;
     mcp_span_t span, strict;
+    mcp_jsonmap_t map = { .p = p };
 
     MUST(!memchr(data, 0, len) && fuzz_is_utf8(data, len) && depth_of(json) <= DEPTH);
-    MUST(mcp_jsoncheck_grammar(&span, data, len, DEPTH));
-    MUST(mcp_jsoncheck_strict(&strict, data, len, DEPTH) == MCP_OK && strict.text == span.text &&
+    MUST(mcp_jsoncheck_grammar(&span, data, len, DEPTH, &map));
+    MUST(mcp_jsoncheck_strict(&strict, data, len, DEPTH, NULL) == MCP_OK && strict.text == span.text &&
          strict.len == span.len);
     MUST(span.text >= data && span.text + span.len <= data + len);
-    compare(json, span, p);
+    compare(json, span, NULL, p);
+    compare(json, span, &map, p);
     check_spaces(json, data, len, p);
     loose = fuzz_json(data, len, p); /* nothing but an integer that is too long for it is read otherwise */
     MUST(!loose || json_equal(loose, json));
@@ -136,7 +138,7 @@ static void check_string(const char *data, size_t len, apr_pool_t *p)
     end = mcp_jsontext_skip(data, data + len);
     MUST(end > data && end <= data + len);
     span.len = (size_t)(end - data);
-    if (mcp_jsoncheck_grammar(&value, data, span.len, 1)) {
+    if (mcp_jsoncheck_grammar(&value, data, span.len, 1, NULL)) {
         json_t *json = json_loadb(data, span.len, JSON_DECODE_ANY, NULL);
 
         text = mcp_jsontext_string(span, p);

@@ -106,7 +106,7 @@ static void check(const mcp_viewer_t *viewer, const char *data, size_t len, cons
     apr_size_t again_len;
     mcp_span_t span;
 
-    MUST(mcp_jsoncheck_grammar(&span, out, out_len, MCP_LIMIT_LIST_DEPTH) && out_len <= len + 16 * 64);
+    MUST(mcp_jsoncheck_grammar(&span, out, out_len, MCP_LIMIT_LIST_DEPTH, NULL) && out_len <= len + 16 * 64);
     MUST(mcp_lists_filter(&again, &again_len, out, out_len, viewer, p) == MCP_OK);
     MUST(again == out || (again_len == out_len && !memcmp(again, out, out_len))); /* nothing is left to be cut */
     if (!before) {

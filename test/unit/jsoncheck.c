@@ -15,7 +15,7 @@ static mcp_status_t status_of(const char *text, apr_size_t len)
     mcp_status_t status;
 
     memcpy(copy, text, len);
-    status = mcp_jsoncheck_strict(&span, copy, len, 8);
+    status = mcp_jsoncheck_strict(&span, copy, len, 8, NULL);
     if (status == MCP_OK && (span.text < copy || span.text + span.len > copy + len || !span.len)) {
         status = MCP_STATUS_COUNT;
     }
@@ -29,10 +29,11 @@ static void spans(apr_pool_t *p)
 {
     mcp_span_t span;
 
-    OK(mcp_jsoncheck_strict(&span, " \t[1] \r\n", 8, 8) == MCP_OK && span.len == 3 && !strncmp(span.text, "[1]", 3),
+    OK(mcp_jsoncheck_strict(&span, " \t[1] \r\n", 8, 8, NULL) == MCP_OK && span.len == 3 &&
+           !strncmp(span.text, "[1]", 3),
        "the value, without the white space around it");
-    OK(mcp_jsoncheck_strict(&span, NULL, 0, 8) == MCP_JSON_SYNTAX, "nothing at all");
-    OK(mcp_jsoncheck_strict(&span, "{}", (apr_size_t)APR_INT32_MAX + 1, 8) == MCP_INTERNAL,
+    OK(mcp_jsoncheck_strict(&span, NULL, 0, 8, NULL) == MCP_JSON_SYNTAX, "nothing at all");
+    OK(mcp_jsoncheck_strict(&span, "{}", (apr_size_t)APR_INT32_MAX + 1, 8, NULL) == MCP_INTERNAL,
        "more than 2 GiB is not even read");
 }
 
@@ -184,8 +185,8 @@ static void lenient(apr_pool_t *p)
     for (i = 0; i < (int)(sizeof(only_grammar) / sizeof(*only_grammar)); i++) {
         const char *text = only_grammar[i];
 
-        OK(mcp_jsoncheck_grammar(&span, text, strlen(text), 8) &&
-               mcp_jsoncheck_strict(&span, text, strlen(text), 8) != MCP_OK,
+        OK(mcp_jsoncheck_grammar(&span, text, strlen(text), 8, NULL) &&
+               mcp_jsoncheck_strict(&span, text, strlen(text), 8, NULL) != MCP_OK,
            "by the grammar alone it is JSON: %s", text);
     }
 }

@@ -29,7 +29,7 @@ static int check(const char *data, apr_size_t len, int max_depth)
 {
     mcp_span_t span = { NULL, 0 };
     char *copy = exact(data, len);
-    int ok = mcp_jsoncheck_grammar(&span, copy, len, max_depth);
+    int ok = mcp_jsoncheck_grammar(&span, copy, len, max_depth, NULL);
 
     if (ok && (!span.len || span.text < copy || span.text + span.len > copy + len || strchr(" \t\r\n", *span.text) ||
                strchr(" \t\r\n", span.text[span.len - 1]))) {
@@ -156,7 +156,7 @@ static void grammar(apr_pool_t *p)
     for (int i = 0; i < SIZE(bad); i++) {
         OK(check(bad[i], strlen(bad[i]), 64) == 0, "RPC-6 no JSON: <%s>", bad[i]);
     }
-    OK(!mcp_jsoncheck_grammar(NULL, NULL, 0, 64), "no bytes at all");
+    OK(!mcp_jsoncheck_grammar(NULL, NULL, 0, 64, NULL), "no bytes at all");
     OK(!CHECK("\xEF\xBB\xBF{}"), "RPC-6 a byte order mark is refused");
     OK(!CHECK("{}\0") && !CHECK("[1\0]") && !CHECK("[\"a\0b\"]") && !CHECK("\0{}"), "1.4 a raw NUL is refused");
     OK(!CHECK("\xFF\xFE{\0}\0") && !CHECK("[\xC2\xA0]"), "1.4 UTF-16, and white space that is none");
@@ -227,14 +227,14 @@ static void depths(apr_pool_t *p)
     memset(text, '[', count);
     memset(text + count, ']', count);
     start = clock();
-    OK(!mcp_jsoncheck_grammar(&span, text, 2 * count, 256), "B05 depth 8 million in 16 MiB");
+    OK(!mcp_jsoncheck_grammar(&span, text, 2 * count, 256, NULL), "B05 depth 8 million in 16 MiB");
     OK(clock() - start < CLOCKS_PER_SEC / 20, "B05 is refused at once");
     memset(text, '9', 2 * count);
-    OK(mcp_jsoncheck_grammar(&span, text, 2 * count, 256) && span.len == 2 * count, "B09 a number of 16 MiB");
+    OK(mcp_jsoncheck_grammar(&span, text, 2 * count, 256, NULL) && span.len == 2 * count, "B09 a number of 16 MiB");
     memset(text, 'a', 2 * count);
     text[0] = text[2 * count - 1] = '"';
     start = clock();
-    OK(mcp_jsoncheck_grammar(&span, text, 2 * count, 256) && span.len == 2 * count, "B09 a string of 16 MiB");
+    OK(mcp_jsoncheck_grammar(&span, text, 2 * count, 256, NULL) && span.len == 2 * count, "B09 a string of 16 MiB");
     OK(clock() - start < SECONDS_MAX * CLOCKS_PER_SEC, "B09 in reasonable time");
     for (apr_size_t i = 0; i < count; i++) {
         memcpy(text + 2 * i, "1,", 2);
@@ -243,7 +243,7 @@ static void depths(apr_pool_t *p)
     text[2 * count - 1] = ']';
     text[1] = ' ';
     start = clock();
-    OK(mcp_jsoncheck_grammar(&span, text, 2 * count, 256) && span.len == 2 * count, "B09 8 million elements");
+    OK(mcp_jsoncheck_grammar(&span, text, 2 * count, 256, NULL) && span.len == 2 * count, "B09 8 million elements");
     OK(clock() - start < SECONDS_MAX * CLOCKS_PER_SEC, "B09 in reasonable time as well");
     free(text);
 }
@@ -262,7 +262,7 @@ static const char *walked(const char *text, apr_pool_t *p)
     char *copy = exact(text, len);
     mcp_span_t whole = { copy, len }, key, value;
     mcp_jsonwalk_t walk;
-    int type = mcp_jsonwalk_open(&walk, whole);
+    int type = mcp_jsonwalk_open(&walk, whole, NULL);
     char *found = apr_psprintf(p, "%c:", type ? type : '-');
 
     while (mcp_jsonwalk_next(&key, &value, &walk)) {
@@ -301,6 +301,75 @@ static void walks(apr_pool_t *p)
 
         OK(!strcmp(found, "-:") || !strcmp(found, "{:"), "a walk ends in broken text <%s>", broken[i]);
     }
+}
+
+/* The text of the member or element number at, without its white space, of what text[from..] holds. */
+static mcp_span_t part(mcp_span_t container, int at, const mcp_jsonmap_t *map)
+{
+    mcp_jsonwalk_t walk;
+    mcp_span_t value = { "", 0 };
+    int i, more = mcp_jsonwalk_open(&walk, container, map) != 0;
+
+    for (i = 0; i <= at && more; i++) {
+        more = mcp_jsonwalk_next(NULL, &value, &walk);
+    }
+    return more ? value : (mcp_span_t){ "", 0 };
+}
+
+/* Long values at six levels, with short ones before and behind each; in the innermost a string of that length. */
+static char *long_levels(apr_size_t string, apr_pool_t *p)
+{
+    char *letters = apr_palloc(p, string - 1), *text;
+
+    memset(letters, 'x', string - 2);
+    letters[string - 2] = '\0';
+    text = apr_psprintf(p, "[\"%s\",{\"%s\":[]},2]", letters, "k");
+    for (int i = 0; i < 4; i++) {
+        text = apr_psprintf(p, i % 2 ? " [ {} , %s , [\"]\"] ] " : "{\"a\":[1,{}],\"b\": %s ,\"c\":\"}\"}", text);
+    }
+    return apr_psprintf(p, "{\"first\":\"%s\",\"second\":%s,\"third\":\"%s\"}", letters, text, letters);
+}
+
+/* With a map a walk finds the same, and does not read what the map steps over. */
+static void maps(apr_pool_t *p)
+{
+    static const int path[] = { 1, 1, 1, 1, 1 };
+    char *text = long_levels(256, p), *short_text = long_levels(20, p);
+    apr_size_t len = strlen(text);
+    mcp_jsonmap_t map = { .p = p }, none = { .p = p };
+    mcp_span_t root, with, without;
+    int i, same = 1;
+
+    OK(mcp_jsoncheck_strict(&root, text, len, 16, &map) == MCP_OK && map.data == text && map.longs,
+       "RPC-6 a map of a long text");
+    OK(map.longs->nelts == 7, "the text, two strings, and what is around the third down to five levels");
+    with = without = root;
+    for (i = 0; i < SIZE(path); i++) {
+        with = part(with, path[i], &map);
+        without = part(without, path[i], NULL);
+        same &= with.len > 256 && with.text == without.text && with.len == without.len;
+    }
+    OK(same && *with.text == '[' && part(with, 2, &map).text[0] == '2', "each level is found, and what is behind it");
+    OK(part(root, 0, &map).len == 256 && part(root, 2, &map).len == 256 && !part(root, 3, &map).len,
+       "so are strings of 256 bytes, before and behind");
+    with = part(root, 1, &map);
+    memset((char *)with.text + 1, '[', with.len - 2);
+    OK(part(root, 1, &map).len == with.len && part(root, 2, &map).len == 256,
+       "what is in a long value is not read again");
+    OK(part(root, 1, NULL).len != with.len, "without the map it is");
+    OK(mcp_jsoncheck_grammar(&root, short_text, strlen(short_text), 16, &none) && !none.longs,
+       "a short text needs no map");
+    short_text = apr_psprintf(p, "[%s,%s]", long_levels(20, p), long_levels(255, p));
+    OK(mcp_jsoncheck_grammar(&root, short_text, strlen(short_text), 16, &none) && none.longs, "a long one does");
+    for (i = 0, same = 1; i < none.longs->nelts; i++) {
+        const mcp_jsonlong_t *value = &APR_ARRAY_IDX(none.longs, i, mcp_jsonlong_t);
+
+        same &= value->end - value->begin >= 256 && short_text[value->begin] != '"' &&
+                (!i || value[-1].begin < value->begin);
+    }
+    OK(same && i == 5, "in which all are long, in the order of the text");
+    OK(part(root, 0, &none).len == part(root, 0, NULL).len && part(root, 1, &none).len == part(root, 1, NULL).len,
+       "and short ones are stepped over as ever");
 }
 
 static const char *member(const char *data, const char *name, apr_pool_t *p)
@@ -477,6 +546,7 @@ static void test(apr_pool_t *p)
     cut_off(p);
     depths(p);
     walks(p);
+    maps(p);
     members(p);
     strings(p);
     skips(p);

@@ -152,8 +152,9 @@ static void choices(apr_pool_t *p)
         if (!strcmp(found, "same")) {
             found = tools(list, p);
         }
-        ok &= mcp_jsoncheck_grammar(&span, found, strlen(found), 16) && mcp_jsontext_member(&value, span, "result") &&
-              mcp_jsontext_member(&span, value, "tools") && mcp_jsonwalk_open(&walk, span) == '[';
+        ok &= mcp_jsoncheck_grammar(&span, found, strlen(found), 16, NULL) &&
+              mcp_jsontext_member(&value, span, "result") && mcp_jsontext_member(&span, value, "tools") &&
+              mcp_jsonwalk_open(&walk, span, NULL) == '[';
         for (found = ""; mcp_jsonwalk_next(&key, &value, &walk);) {
             found = apr_pstrcat(p, found, apr_pstrmemdup(p, value.text, value.len), NULL);
         }
@@ -514,7 +515,7 @@ static apr_size_t quickly(const char **pout, const char *text, apr_size_t len, a
     }
     own = clock() - start;
     start = clock();
-    if (!mcp_jsoncheck_grammar(&span, text, len, 16)) {
+    if (!mcp_jsoncheck_grammar(&span, text, len, 16, NULL)) {
         return 0;
     }
     alone = clock() - start;
@@ -543,7 +544,7 @@ static void large(apr_pool_t *p)
     }
     len += (apr_size_t)apr_snprintf(text + len, 8, "]}}");
     OK(quickly(&out, text, len, p) == left + frame, "B09 2 MiB of tools, %d of them, in time", count);
-    OK(mcp_jsoncheck_grammar(&span, out, left + frame, 8), "and what is left is JSON");
+    OK(mcp_jsoncheck_grammar(&span, out, left + frame, 8, NULL), "and what is left is JSON");
     for (apr_size_t i = 1; i + 1 < size; i += 2) {
         memcpy(text + i, "1,", 2);
     }
