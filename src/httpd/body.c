@@ -312,10 +312,9 @@ void mcp_body_replay(request_rec *r, mcp_body_t *body)
     }
     apr_table_unset(r->headers_in, "Transfer-Encoding"); /* the chunks are gone by now */
     apr_table_unset(r->headers_in, "Expect");
-    ap_add_input_filter_handle(replay_handle, body, r, r->connection);
-    /* What is below it has come to its end. mod_proxy takes the filters of the protocol alone for ones that keep Content-Length
-     * true; with others, it writes more than 16 KiB to a temporary file first. */
-    r->proto_input_filters = r->input_filters;
+    /* What is below it has come to its end, also that of before an internal redirect. mod_proxy takes the filters of the
+     * protocol alone for ones that keep Content-Length true; with others, it writes more than 16 KiB to a temporary file first. */
+    r->input_filters = r->proto_input_filters = ap_add_input_filter_handle(replay_handle, body, r, r->connection);
 }
 
 void mcp_body_release(mcp_body_t *body)

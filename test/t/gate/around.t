@@ -72,6 +72,11 @@ untouched $backend, 'H07', sub {
     is $seen && "$seen->{method} $seen->{path} $seen->{body}", 'GET /acl/included ', 'H07 SSI: by GET without a body';
     is $seen && $seen->{headers}{authorization}, undef, 'H07 SSI: without the token';
 }
+passes($backend, gate => '/acl/moved', $ok, 'H07 rewritten inside the location: the message goes along', token => $token);
+untouched $backend, 'H07 rewritten', sub {
+    refused_rpc(post(gate => '/acl/moved', $evil, token => $token), 403, 403, '1', 'H07 rewritten: judged by the rules of where it goes');
+    is post(gate => '/acl/moved', $ok, token => 'a.b.c')->{code}, 401, 'H07 rewritten: a bad token';
+};
 untouched $backend, 'H08', sub {
     for (['400' => 400, $ok . 'x', 'application/json'], ['403' => 403, $evil, 'application/json'], ['415' => 415, $ok, 'text/plain'],
         ['413' => 413, padded(1_048_577), 'application/json']) {
