@@ -46,7 +46,9 @@ sub spew { open my $f, '>:raw', $_[0] or die "$_[0]: $!"; print $f $_[1]; close 
 sub b64 { my $t = MIME::Base64::encode($_[0], ''); $t =~ tr{+/}{-_}; $t =~ s/=+$//; $t }
 
 sub mint {
-    open my $pipe, '-|', $mint, @_ or die "$mint: $!";
+    my @args = @_;
+    utf8::downgrade($_) for @args;    # bytes, whatever the JSON module makes of them: an argument is what perl has in memory
+    open my $pipe, '-|', $mint, @args or die "$mint: $!";
     my $text = join '', <$pipe>;
     close $pipe or die "mint @_ failed";
     return $text =~ s/\n\z//r;
