@@ -317,6 +317,19 @@ void mcp_body_replay(request_rec *r, mcp_body_t *body)
     r->input_filters = r->proto_input_filters = ap_add_input_filter_handle(replay_handle, body, r, r->connection);
 }
 
+void mcp_body_forget(request_rec *r)
+{
+    static const char *const keys[] = { "proxy-req-input", "proxy-fcgi-input" }; /* brigades of r->pool */
+    void *kept;
+    int i;
+
+    for (i = 0; i < (int)(sizeof(keys) / sizeof(*keys)); i++) {
+        if (apr_pool_userdata_get(&kept, keys[i], r->pool) == APR_SUCCESS && kept) {
+            apr_brigade_cleanup(kept);
+        }
+    }
+}
+
 void mcp_body_release(mcp_body_t *body)
 {
     if (body && body->pool && body->sent == body->len) {

@@ -24,6 +24,10 @@ mcp_status_t mcp_body_read(mcp_body_t **pbody, request_rec *r, mcp_request_t *re
  * where they are judged once more if the new place is protected. */
 void mcp_body_replay(request_rec *r, mcp_body_t *body);
 
+/* After an internal redirect, before anybody reads: forgets what mod_proxy has kept of a body that it could not send to a place
+ * before, and would send to this one. */
+void mcp_body_forget(request_rec *r);
+
 /* Gives the memory back once all has been replayed; body may be NULL. */
 void mcp_body_release(mcp_body_t *body);
 

@@ -150,6 +150,18 @@ static int inspect(request_rec *r, mcp_request_t *request)
     return answer;
 }
 
+/* After an internal redirect to a place without a policy: what was judged was judged for another place. */
+static void bodies_drop(const request_rec *r)
+{
+    for (r = r->prev; r; r = r->prev) {
+        mcp_request_t *request = mcp_request_of(r);
+
+        if (request && request->body) {
+            request->body->sent = request->body->len;
+        }
+    }
+}
+
 int mcp_gate_handler(request_rec *r)
 {
     const mcp_location_t *location = mcp_location_of(r);
@@ -158,7 +170,11 @@ int mcp_gate_handler(request_rec *r)
 
     if (!location) {
         mcp_forward_unprotected(r);
+        bodies_drop(r);
         return DECLINED;
+    }
+    if (r->prev) {
+        mcp_body_forget(r);
     }
     request = mcp_access_verdict(r, location);
     if (request->status != MCP_OK) {

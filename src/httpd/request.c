@@ -92,21 +92,23 @@ int mcp_request_shadowed(const mcp_request_t *request)
     return request->shadow && request->status == MCP_OK;
 }
 
-/* Such a table compares a new name with all that begin alike, unless it is told that it is new. */
-static void put(request_rec *r, const mcp_request_t *request, const char *name, const char *value)
+/* Who the token is for: environment_clear has just been here, and such a table compares a new name with all that begin alike
+ * unless it is told that it is new. */
+static void tell(request_rec *r, const char *name, const char *value)
 {
-    if (request->exported) {
-        apr_table_setn(r->subprocess_env, name, value);
-    }
-    else {
-        apr_table_addn(r->subprocess_env, name, value);
+    if (value && *value) {
+        apr_table_addn(r->subprocess_env, name, ap_escape_logitem(r->pool, value));
     }
 }
 
-static void export(request_rec *r, const mcp_request_t *request, const char *name, const char *value)
+/* The verdict: in place of what others have set meanwhile, in httpd's fixups for instance. */
+static void tell_again(request_rec *r, const char *name, const char *value)
 {
     if (value && *value) {
-        put(r, request, name, ap_escape_logitem(r->pool, value));
+        apr_table_setn(r->subprocess_env, name, ap_escape_logitem(r->pool, value));
+    }
+    else {
+        apr_table_unset(r->subprocess_env, name);
     }
 }
 
@@ -134,10 +136,10 @@ void mcp_request_export_grant(request_rec *r, const mcp_request_t *request)
 {
     const mcp_grant_t *grant = request->grant;
 
-    export(r, request, "MCP_OAUTH_ISS", grant->iss);
-    export(r, request, "MCP_OAUTH_SUB", grant->sub);
-    export(r, request, "MCP_OAUTH_CLIENT", grant->client);
-    export(r, request, "MCP_OAUTH_SCOPE", grant->scope);
+    tell(r, "MCP_OAUTH_ISS", grant->iss);
+    tell(r, "MCP_OAUTH_SUB", grant->sub);
+    tell(r, "MCP_OAUTH_CLIENT", grant->client);
+    tell(r, "MCP_OAUTH_SCOPE", grant->scope);
     if (grant->user) {
         r->user = apr_pstrdup(r->pool, grant->user);
     }
@@ -147,15 +149,14 @@ void mcp_request_export_grant(request_rec *r, const mcp_request_t *request)
 void mcp_request_export_verdict(request_rec *r, mcp_request_t *request)
 {
     mcp_counters_request(r, request);
-    export(r, request, "MCP_OAUTH_RESOURCE", request->location->resource);
-    export(r, request, "MCP_OAUTH_METHOD", mcp_request_method(request));
-    export(r, request, "MCP_OAUTH_NAME", mcp_request_object(request));
-    put(r, request, "MCP_OAUTH_DECISION",
-        request->status != MCP_OK && request->status != MCP_PREFLIGHT ? "deny"
-        : mcp_request_shadowed(request)                               ? "shadow-deny"
-                                                                      : "allow");
-    put(r, request, "MCP_OAUTH_REASON",
-        mcp_status_info(mcp_request_shadowed(request) ? MCP_ACL_DENIED : request->status)->slug);
-    put(r, request, "MCP_OAUTH_REQUEST_ID", request->id);
-    request->exported = 1;
+    tell_again(r, "MCP_OAUTH_RESOURCE", request->location->resource);
+    tell_again(r, "MCP_OAUTH_METHOD", mcp_request_method(request));
+    tell_again(r, "MCP_OAUTH_NAME", mcp_request_object(request));
+    apr_table_setn(r->subprocess_env, "MCP_OAUTH_DECISION",
+                   request->status != MCP_OK && request->status != MCP_PREFLIGHT ? "deny"
+                   : mcp_request_shadowed(request)                               ? "shadow-deny"
+                                                                                 : "allow");
+    apr_table_setn(r->subprocess_env, "MCP_OAUTH_REASON",
+                   mcp_status_info(mcp_request_shadowed(request) ? MCP_ACL_DENIED : request->status)->slug);
+    apr_table_setn(r->subprocess_env, "MCP_OAUTH_REQUEST_ID", request->id);
 }

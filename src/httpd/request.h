@@ -27,7 +27,6 @@ typedef struct mcp_request_t {
     int shadow;                       /* refused by rules that only watch */
     int limited;                      /* the limits of its user have been asked, and it may pass */
     int counted;                      /* its verdict is in the counters */
-    int exported;                     /* the environment tells of it */
     const char *id;                   /* request_id */
     const char *origin;               /* allowed browser origin that called, or NULL */
     apr_table_t *headers;             /* of the answer of ours; NULL while there is none */

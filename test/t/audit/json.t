@@ -35,6 +35,10 @@ Define STATUS http://127.0.0.1:$backend->{port}
 <Location "/m">
     McpOAuthIssuer https://as.test
 </Location>
+<LocationMatch "^/counts\$">
+    SetEnv MCP_OAUTH_DECISION forged
+    SetEnv MCP_OAUTH_NAME forged
+</LocationMatch>
 SetEnvIf X-Pretend "(.+)" MCP_OAUTH_NAME=\$1 mcp_oauth_client=\$1 MCP_OAUTH_DECISION=\$1
 Define MCP_OAUTH_LOG_DIR @{[vars('t_logs')]}
 Include "$shipped"
@@ -130,6 +134,8 @@ for (['/pages/part.html', 200, 'a file'], ['/pages/', 200, 'an index'], ['/pages
 one_line(sub { http($where, GET => '/counts/moved', token => $good) }, \%allow, 'H07 rewritten inside the location, GET');
 one_line(sub { rpc($where, '/counts/moved', 'tools/call', { name => 'ok' }, token => $good) }, { %allow, mcp_name => 'ok' }, 'H07 rewritten inside the location, POST');
 one_line(sub { rpc($where, '/counts/moved', 'tools/call', { name => 'nobody' }, token => $good) }, { decision => 'deny', reason => 'acl-denied', mcp_name => 'nobody' }, 'H07 rewritten inside the location, refused');
+
+unlike slurp($file), qr/forged/, 'O03 what SetEnv says of a verdict is in no line';
 
 # --- what makes no line
 http($where, GET => $_) for '/counts/off', '/status', '/status?json', '/.well-known/oauth-protected-resource/counts', '/server-status?auto', '/nothing-here', '/open/part.html';

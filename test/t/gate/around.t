@@ -77,6 +77,14 @@ untouched $backend, 'H07 rewritten', sub {
     refused_rpc(post(gate => '/acl/moved', $evil, token => $token), 403, 403, '1', 'H07 rewritten: judged by the rules of where it goes');
     is post(gate => '/acl/moved', $ok, token => 'a.b.c')->{code}, 401, 'H07 rewritten: a bad token';
 };
+for (['/acl/out', $ok, 'POST /open/out ', 'rewritten out of the location: the message stays behind, for the answer would not be guarded'],
+    ['/dead', $evil, 'GET /acl/dead ', 'ErrorDocument inside of a place outside: without the body that mod_proxy has kept']) {
+    my ($path, $text, $want, $name) = @$_;
+    $backend->clear;
+    post(gate => $path, $text, token => $token);
+    my ($seen) = $backend->requests;
+    is $seen && "$seen->{method} $seen->{path} $seen->{body}", $want, "H07 $name";
+}
 untouched $backend, 'H08', sub {
     for (['400' => 400, $ok . 'x', 'application/json'], ['403' => 403, $evil, 'application/json'], ['415' => 415, $ok, 'text/plain'],
         ['413' => 413, padded(1_048_577), 'application/json']) {
