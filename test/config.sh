@@ -1699,6 +1699,16 @@ END
 
 # --- what only a start shows ---------------------------------------------------------------------------------------
 listen=$((2000 + $$ % 8000))
+# A signal that comes while httpd installs its handlers is lost.
+stop() {
+    waits=0
+    while kill "$1" 2>/dev/null && [ $waits -lt 100 ]; do
+        waits=$((waits + 1))
+        sleep 0.1
+    done
+    kill -KILL "$1" 2>/dev/null
+    wait "$1"
+}
 # start [MODULE...] <case   as run, but httpd is started, with further modules, until it is up or ends
 start() {
     sed "s:%TMP%:$tmp:g" >"$tmp/case.conf"
@@ -1719,8 +1729,7 @@ start() {
             sleep 0.1
         done
         if [ -f "$tmp/httpd.pid" ]; then up=1; else up=; fi
-        kill $pid 2>/dev/null
-        wait $pid
+        stop $pid
         why=
         out=$(cat "$tmp/start.out" "$tmp/error_log" 2>/dev/null)
         case $out in *"$secret"*) why="$why a secret is shown;" ;; esac
