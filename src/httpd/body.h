@@ -20,8 +20,8 @@ mcp_status_t mcp_body_check(const request_rec *r, apr_off_t max);
  * *sent is set when a filter below has sent that answer already (mcp_answer_reading). */
 mcp_status_t mcp_body_read(mcp_body_t **pbody, request_rec *r, mcp_request_t *request, apr_off_t max, int *sent);
 
-/* From now on whoever reads the body of r receives these very bytes; also after an internal redirect,
- * where they are judged once more if the new place is protected. */
+/* From now on whoever reads the body of r receives these very bytes; also after an internal redirect to a protected place,
+ * where they are judged once more. To go to another place they are taken back (sent = len). */
 void mcp_body_replay(request_rec *r, mcp_body_t *body);
 
 /* After an internal redirect, before anybody reads: forgets what mod_proxy has kept of a body that it could not send to a place
