@@ -1,12 +1,14 @@
 #include "base/jsoncheck.h"
 
+#include <openssl/rand.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/jsonchar.h"
 #include "base/limits.h"
+#include "base/siphash.h"
 
-#define FEW 16   /* members of an object that are compared each with each; more of them are sorted */
+#define FEW 16   /* members of an object that are compared each with each; more of them get a table */
 #define ROOM 64  /* names that need no memory */
 #define LONG 256 /* bytes of a value worth a place in the map */
 #define LEVELS 5 /* containers around and including such a value: a batch, its message, params, arguments, one more */
@@ -26,10 +28,11 @@ typedef struct frame_t {
 typedef struct check_t {
     const char *data, *end;
     mcp_status_t status; /* of the first fault */
-    int strict, depth, max_depth;
+    int strict, depth, max_depth, keyed;
     apr_size_t values;
     name_t *names, room[ROOM]; /* of all open objects, the innermost last */
     apr_uint32_t count, size;
+    mcp_siphash_t hash; /* of nothing yet, if it is keyed */
     mcp_jsonmap_t *map; /* NULL: nobody wants it */
     frame_t frames[MCP_JSONTEXT_DEPTH];
 } check_t;
@@ -123,17 +126,15 @@ static const char *string_read(check_t *check, int *pescaped, const char *s)
 
 /* --- members that stand twice ------------------------------------------------------------------------------------------ */
 
-/* The order of the names after unescaping, byte by byte; 0 for the same. */
-static int names_compare(const check_t *check, const name_t *a, const name_t *b)
+/* Are the names the same after unescaping? */
+static int names_equal(const check_t *check, const name_t *a, const name_t *b)
 {
     const char *s = check->data + a->at, *s_end = s + a->len, *t = check->data + b->at, *t_end = t + b->len;
     char x[4], y[4];
     int i = 0, m = 0, j = 0, n = 0;
 
     if (!a->escaped && !b->escaped) {
-        int order = memcmp(s, t, a->len < b->len ? a->len : b->len);
-
-        return order ? order : (a->len > b->len) - (a->len < b->len);
+        return a->len == b->len && !memcmp(s, t, a->len);
     }
     for (;;) {
         if (i == m) {
@@ -145,51 +146,68 @@ static int names_compare(const check_t *check, const name_t *a, const name_t *b)
             n = t < t_end ? mcp_jsonchar_decode(y, &t, t_end) : 0;
         }
         if (!m || !n) {
-            return (m > 0) - (n > 0);
+            return m == n;
         }
-        if (x[i] != y[j]) {
-            return (unsigned char)x[i] - (unsigned char)y[j];
+        if (x[i++] != y[j++]) {
+            return 0;
         }
-        i++;
-        j++;
     }
 }
 
-static void names_sift(const check_t *check, name_t *names, apr_uint32_t i, apr_uint32_t count)
+/* The same for names that are equal. */
+static apr_uint64_t name_hash(const check_t *check, const name_t *name)
 {
-    name_t name = names[i];
-    apr_uint32_t child;
+    const char *s = check->data + name->at, *end = s + name->len;
+    mcp_siphash_t hash = check->hash;
+    char x[4];
 
-    while ((child = 2 * i + 1) < count) {
-        child += child + 1 < count && names_compare(check, &names[child + 1], &names[child]) > 0;
-        if (names_compare(check, &names[child], &name) <= 0) {
-            break;
-        }
-        names[i] = names[child];
-        i = child;
+    if (!name->escaped) {
+        mcp_siphash_add(&hash, s, name->len);
     }
-    names[i] = name;
+    else {
+        while (s < end) {
+            mcp_siphash_add(&hash, x, (apr_size_t)mcp_jsonchar_decode(x, &s, end));
+        }
+    }
+    return mcp_siphash_end(&hash);
 }
 
-/* In place and in n log n whatever the names are (heapsort), for who sends them would also choose the worst ones. */
-static int names_have_twins(const check_t *check, name_t *names, apr_uint32_t count)
+/* A table of the names, at most half full. Its hash has a key of its own for each text, for who sends names would also choose
+ * those that share a slot. */
+static mcp_status_t names_differ(check_t *check, const name_t *names, apr_uint32_t count)
 {
-    apr_uint32_t i;
+    unsigned char key[MCP_SIPHASH_KEY_BYTES];
+    apr_uint32_t room[2 * ROOM], *slots = room, size = 2 * FEW, i;
+    mcp_status_t status = MCP_OK;
 
-    for (i = count / 2; i-- > 0;) {
-        names_sift(check, names, i, count);
-    }
-    for (i = count - 1; i > 0; i--) {
-        name_t last = names[i];
-
-        names[i] = names[0];
-        names[0] = last;
-        if (i + 1 < count && !names_compare(check, &names[i], &names[i + 1])) {
-            return 1;
+    if (!check->keyed) {
+        if (RAND_bytes(key, sizeof(key)) != 1) {
+            return MCP_INTERNAL;
         }
-        names_sift(check, names, 0, i);
+        mcp_siphash_init(&check->hash, key);
+        check->keyed = 1;
     }
-    return !names_compare(check, &names[0], &names[1]);
+    while (size < 2 * count) {
+        size *= 2;
+    }
+    if (size > 2 * ROOM && !(slots = malloc(size * sizeof(*slots)))) {
+        return MCP_INTERNAL;
+    }
+    memset(slots, 0, size * sizeof(*slots)); /* 0: free; else the number of a name, from 1 */
+    for (i = 0; i < count && status == MCP_OK; i++) {
+        apr_uint32_t at = (apr_uint32_t)name_hash(check, &names[i]) & (size - 1);
+
+        for (; slots[at] && status == MCP_OK; at = (at + 1) & (size - 1)) {
+            if (names_equal(check, &names[slots[at] - 1], &names[i])) {
+                status = MCP_JSON_DUPLICATE;
+            }
+        }
+        slots[at] = i + 1;
+    }
+    if (slots != room) {
+        free(slots);
+    }
+    return status;
 }
 
 static int names_grow(check_t *check)
@@ -223,7 +241,7 @@ static mcp_status_t name_add(check_t *check, const char *from, const char *to, i
     name->escaped = escaped != 0;
     if (check->count - first < FEW) {
         for (i = first; i < check->count; i++) {
-            if (!names_compare(check, &check->names[i], name)) {
+            if (names_equal(check, &check->names[i], name)) {
                 return MCP_JSON_DUPLICATE;
             }
         }
@@ -397,18 +415,18 @@ static int container_enter(check_t *check, const char *s)
 }
 
 /* The innermost container ends at s. */
-static int container_leave(check_t *check, const char *s)
+static mcp_status_t container_leave(check_t *check, const char *s)
 {
     const frame_t *frame = &check->frames[check->depth - 1];
     apr_uint32_t count = check->count - frame->first;
-    int good = count <= FEW || !names_have_twins(check, check->names + frame->first, count);
+    mcp_status_t status = count <= FEW ? MCP_OK : names_differ(check, check->names + frame->first, count);
 
     if (check->map && check->depth <= LEVELS) {
         map_end(check, frame->place, s);
     }
     check->depth--;
     check->count = frame->first;
-    return good;
+    return status;
 }
 
 static int value_counts(check_t *check)
@@ -456,6 +474,7 @@ static const char *value_end(check_t *check, const char *s)
 
     while (check->depth) {
         char close = check->frames[check->depth - 1].close;
+        mcp_status_t status;
 
         s = mcp_jsonchar_space(s, end);
         if (s < end && *s == ',') {
@@ -465,8 +484,8 @@ static const char *value_end(check_t *check, const char *s)
         if (s == end || *s != close) {
             return fault(check, MCP_JSON_SYNTAX);
         }
-        if (!container_leave(check, ++s)) {
-            return fault(check, MCP_JSON_DUPLICATE);
+        if ((status = container_leave(check, ++s)) != MCP_OK) {
+            return fault(check, status);
         }
     }
     return s;
@@ -490,6 +509,7 @@ static void check_init(check_t *check, const char *data, apr_size_t len, int max
     check->names = check->room;
     check->count = 0;
     check->size = ROOM;
+    check->keyed = 0;
 }
 
 static mcp_status_t text_check(check_t *check, mcp_span_t *pspan)

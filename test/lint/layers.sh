@@ -27,6 +27,7 @@ known_header() { # known_header ROOM FILE HEADER
         apr.h | apr_*.h | apu.h | apu_*.h | jansson.h) return 0 ;;
         assert.h | ctype.h | errno.h | limits.h | math.h | stdarg.h | stddef.h | signal.h | stdint.h | stdio.h | stdlib.h | string.h | strings.h | time.h) return 0 ;;
         fcntl.h | poll.h | pthread.h | unistd.h | netinet/in.h | arpa/inet.h | sys/socket.h | sys/stat.h | sys/time.h | sys/types.h) return 0 ;;
+        openssl/rand.h) case $1 in base | keys | token | httpd) return 0 ;; esac ;;
         openssl/*.h) case $1 in keys | token | httpd) return 0 ;; esac ;;
         curl/*.h) [ "$2" = "$src/net/curl.c" ] && return 0 ;;
         httpd.h | http_*.h | ap_*.h | util_*.h | mod_*.h | scoreboard.h | unixd.h) case $1 in httpd | top) return 0 ;; esac ;;

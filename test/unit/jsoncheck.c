@@ -3,7 +3,9 @@
 #include "base/jsoncheck.h"
 #include "base/limits.h"
 
+#define OPENSSL_SUPPRESS_DEPRECATED /* RAND_set_rand_method */
 #include <apr_strings.h>
+#include <openssl/rand.h>
 #include <stdlib.h>
 
 #include "tap.h"
@@ -65,10 +67,10 @@ static const char *object_make(int count, int twin, const char *spelled, apr_poo
     return text;
 }
 
-/* B03: few members are compared each with each, many are sorted; it must not matter where the twins are. */
+/* B03: few members are compared each with each, many by a table; it must not matter where the twins are. */
 static void twins(apr_pool_t *p)
 {
-    static const int counts[] = { 2, 15, 16, 17, 18, 33, 64, 65, 66, 130, 1000 };
+    static const int counts[] = { 2, 15, 16, 17, 18, 32, 33, 64, 65, 66, 130, 1000 };
     int i, at;
 
     for (i = 0; i < (int)(sizeof(counts) / sizeof(*counts)); i++) {
@@ -109,6 +111,43 @@ static void rooms(apr_pool_t *p)
     OK(status_of(text, strlen(text)) == MCP_OK, "200 objects of 60 members beside each other");
     text = apr_psprintf(p, "{\"k0\":%s,\"a\":%s,\"b\":%s,\"k0\":1}", inner, inner, inner);
     OK(status_of(text, strlen(text)) == MCP_JSON_DUPLICATE, "B03 twins around 180 other names");
+}
+
+static int no_bytes(unsigned char *to, int len)
+{
+    return 0;
+}
+
+/* Without random numbers nobody knows who could have chosen the names of a long object. */
+static void no_random(apr_pool_t *p)
+{
+    const RAND_METHOD *before = RAND_get_rand_method();
+    static const RAND_METHOD none = { .bytes = no_bytes, .pseudorand = no_bytes };
+    const char *few = object_make(16, -1, NULL, p), *many = object_make(17, -1, NULL, p);
+    mcp_status_t got[2];
+
+    RAND_set_rand_method(&none);
+    got[0] = status_of(few, strlen(few));
+    got[1] = status_of(many, strlen(many));
+    RAND_set_rand_method(before);
+    OK(got[0] == MCP_OK && got[1] == MCP_INTERNAL, "B03 no random numbers: few members need none, many are refused");
+    OK(status_of(many, strlen(many)) == MCP_OK, "B03 and are read when there are some again");
+}
+
+/* B03, B09: as many members as may be, in objects of all sizes that hold each other. */
+static void towers(apr_pool_t *p)
+{
+    const char *inner = "0";
+    int size;
+
+    for (size = 1; size <= 40000; size *= 6) {
+        const char *object = object_make(size, -1, NULL, p);
+
+        inner = apr_psprintf(p, "%.*s,\"inner\":%s}", (int)strlen(object) - 1, object, inner);
+    }
+    OK(status_of(inner, strlen(inner)) == MCP_OK, "B09 objects of %d bytes in each other", (int)strlen(inner));
+    inner = apr_psprintf(p, "%.*s,\"k\\u0031\":0}", (int)strlen(inner) - 1, inner);
+    OK(status_of(inner, strlen(inner)) == MCP_JSON_DUPLICATE, "B03 and a twin at the very end");
 }
 
 /* [element,element,...] with count elements */
@@ -218,6 +257,8 @@ static void test(apr_pool_t *p)
     first(p);
     twins(p);
     rooms(p);
+    no_random(p);
+    towers(p);
     values(p);
     numbers(p);
     lenient(p);

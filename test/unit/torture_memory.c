@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "base/json.h"
+#include "base/jsoncheck.h"
 #include "keys/keysource.h"
 #include "policy/lists.h"
 #include "policy/policy.h"
@@ -324,6 +325,29 @@ static outcome_t reads_call(long fail_at, const scene_t *scene, const void *what
                : WRONG;
 }
 
+/* What is a text of more members than are compared each with each, and than there is room for without memory. */
+static outcome_t checks(long fail_at, const scene_t *scene, const void *what, apr_pool_t *p)
+{
+    const char *text = what;
+    mcp_span_t span;
+    mcp_status_t status;
+
+    arm(fail_at);
+    status = mcp_jsoncheck_strict(&span, text, strlen(text), 2, NULL);
+    disarm();
+    return status == MCP_OK ? GOOD : REFUSED;
+}
+
+static const char *members(int count, const char *last, apr_pool_t *p)
+{
+    const char *text = "{";
+
+    while (count-- > 0) {
+        text = apr_psprintf(p, "%s\"k%d\":0,", text, count);
+    }
+    return apr_pstrcat(p, text, "\"", last, "\":0}", NULL);
+}
+
 static outcome_t reads_batch(long fail_at, const scene_t *scene, const void *what, apr_pool_t *p)
 {
     static const char batch[] =
@@ -395,6 +419,8 @@ static void test_gate(const scene_t *scene)
     torture("a message and its headers, encoded", GOOD, reads_call, scene, &encoded);
     torture("a message and the headers of another", REFUSED, reads_call, scene, &other);
     torture("a batch", GOOD, reads_batch, scene, NULL);
+    torture("an object of many members", GOOD, checks, scene, members(150, "k", scene->w.p));
+    torture("one with a member twice", REFUSED, checks, scene, members(150, "k0", scene->w.p));
     torture("a filtered list", GOOD, filters, scene, NULL);
     torture("an event of a stream", GOOD, streams, scene, NULL);
 }
