@@ -226,19 +226,3 @@ int mcp_jsontext_match(mcp_span_t key, const char *name)
     }
     return !strcmp(text, name) ? MCP_NAME_SAME : mcp_json_is_variant(text, name) ? MCP_NAME_VARIANT : MCP_NAME_OTHER;
 }
-
-int mcp_jsontext_member(mcp_span_t *value, mcp_span_t object, const char *name)
-{
-    mcp_jsonwalk_t walk;
-    mcp_span_t key;
-
-    if (mcp_jsonwalk_open(&walk, object, NULL) != '{') {
-        return 0;
-    }
-    while (mcp_jsonwalk_next(&key, value, &walk)) {
-        if (mcp_jsontext_is(key, name)) {
-            return 1;
-        }
-    }
-    return 0;
-}

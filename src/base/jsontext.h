@@ -61,7 +61,4 @@ const char *mcp_jsontext_string(mcp_span_t value, apr_pool_t *p);
 /* The same for an escaped key between its quotes. */
 const char *mcp_jsontext_key(mcp_span_t key, apr_pool_t *p);
 
-/* The value of the member of that name in an object; returns 0 if absent. */
-int mcp_jsontext_member(mcp_span_t *value, mcp_span_t object, const char *name);
-
 #endif

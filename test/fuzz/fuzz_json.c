@@ -32,7 +32,7 @@ static void compare(const json_t *json, mcp_span_t span, const mcp_jsonmap_t *ma
 
 static void compare_object(const json_t *json, mcp_span_t span, const mcp_jsonmap_t *map, apr_pool_t *p)
 {
-    mcp_span_t key, value, found;
+    mcp_span_t key, value;
     mcp_jsonwalk_t walk;
     size_t count = 0;
 
@@ -42,8 +42,7 @@ static void compare_object(const json_t *json, mcp_span_t span, const mcp_jsonma
         const json_t *member;
 
         MUST(name && (member = json_object_get(json, name)));
-        MUST(mcp_jsontext_is(key, name) && mcp_jsontext_member(&found, span, name));
-        MUST(found.text == value.text && found.len == value.len);
+        MUST(mcp_jsontext_is(key, name));
         compare(member, value, map, p);
         count++;
     }

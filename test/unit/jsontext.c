@@ -372,12 +372,29 @@ static void maps(apr_pool_t *p)
        "and short ones are stepped over as ever");
 }
 
+/* The value of the member of that name in an object; returns 0 if absent. */
+static int member_find(mcp_span_t *value, mcp_span_t object, const char *name)
+{
+    mcp_jsonwalk_t walk;
+    mcp_span_t key;
+
+    if (mcp_jsonwalk_open(&walk, object, NULL) != '{') {
+        return 0;
+    }
+    while (mcp_jsonwalk_next(&key, value, &walk)) {
+        if (mcp_jsontext_is(key, name)) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
 static const char *member(const char *data, const char *name, apr_pool_t *p)
 {
     apr_size_t len = strlen(data);
     char *copy = exact(data, len);
     mcp_span_t object = { copy, len }, value;
-    const char *text = mcp_jsontext_member(&value, object, name) ? apr_pstrmemdup(p, value.text, value.len) : NULL;
+    const char *text = member_find(&value, object, name) ? apr_pstrmemdup(p, value.text, value.len) : NULL;
 
     free(copy);
     return text;
