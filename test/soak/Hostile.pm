@@ -106,8 +106,8 @@ my %BODIES = (
     '100-continue'       => ['401', sub { post(call('add'), token => junk(90), headers => ['Expect: 100-continue']) }],
 );
 my %SLOW = (
-    'slow and malformed' => ['400', sub { my $t = post(call('add') . '}'); map { ($_, \0.02) } $t =~ /(.{1,40})/gs }],
-    'slow and denied'    => ['403', sub { my $t = post(call('danger')); map { ($_, \0.02) } $t =~ /(.{1,40})/gs }],
+    'slow and malformed' => ['400', sub { my $t = post(call('add') . '}'); map { ($_, \0.01) } $t =~ /(.{1,60})/gs }],
+    'slow and denied'    => ['403', sub { my $t = post(call('danger')); map { ($_, \0.01) } $t =~ /(.{1,60})/gs }],
     'too slow'           => ['408|400', sub { my $t = post(call('add')); (substr($t, 0, -90), map { ($_, \0.5) } split //, substr $t, -90) }],
 );
 my %LEAVING = (
