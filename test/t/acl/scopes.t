@@ -158,7 +158,7 @@ for (['/nest', 'outer', 'tools/list', 200], ['/nest', 'inner outer', 'x', 403], 
     open my $fh, '<', vars('t_pid_file') or die;
     chomp(my $pid = <$fh>);
     kill USR1 => $pid;
-    my $r = wait_for(20, sub { my $r = eval { ask('/thousand', 's500', call('tool-500')) } || { code => 0 }; $r->{code} == 200 ? $r : undef });
+    my $r = wait_for(30, sub { my $r = eval { ask('/thousand', 's500', call('tool-500')) } || { code => 0 }; $r->{code} == 200 ? $r : undef });
     is $r && $r->{code}, 200, '1,000 rules: loaded by a graceful restart';
     is ask('/thousand', 's1', call('tool-1'))->{code}, 200, '1,000 rules: the first';
     is ask('/thousand', 's1000', call('tool-1000'))->{code}, 200, '1,000 rules: the last';

@@ -14,7 +14,7 @@ my $where = 'status';
 my $first = log_mark();
 
 # The lines of the module that name this request; waits for the first one.
-sub about { my ($mark, $id) = @_; my @lines; wait_for(5, sub { @lines = grep { /request_id=\Q$id\E\b/ } split /\n/, log_since($mark) }); return @lines }
+sub about { my ($mark, $id) = @_; my @lines; wait_for(30, sub { @lines = grep { /request_id=\Q$id\E\b/ } split /\n/, log_since($mark) }); return @lines }
 
 # One line, and what it says.
 sub told {
@@ -58,7 +58,7 @@ is_deeply [grep { keys %{ $ids{$_} } > 1 } sort keys %ids], [], 'each slug has a
     my $t = token(aud => 'https://mcp.test/names', sub => my $sub = join '-', 'errors', $$, now());
     is rpc($where, '/names', 'tools/call', { name => 'adm' }, token => $t)->{code}, 200, 'Shadow: it passes';
     my @lines;
-    wait_for(5, sub { @lines = grep { /MCP0406/ } split /\n/, log_since($mark) });
+    wait_for(30, sub { @lines = grep { /MCP0406/ } split /\n/, log_since($mark) });
     is scalar(@lines), 1, 'Shadow: one line';
     like $lines[0] // '', qr/(?:^| )\Q$_\E(?: |$)/, "Shadow: $_" for 'iss=https://as.test', 'client=client-1', "sub=$sub", 'method=tools/call', 'object=adm';
     like $lines[0] // '', qr/request_id=\S+/, 'Shadow: request_id';

@@ -78,7 +78,7 @@ for my $round (1 .. 5) {
     my ($first) = workers();
     is_status(ask($proof), 200, 'POP-5 one process has seen it');
     my (%seen, @left);
-    my $deadline = time + 20;
+    my $deadline = time + 40;
     my $asked = 0;
     do {
         my %tags;
@@ -92,7 +92,7 @@ for my $round (1 .. 5) {
         $_->[0]->send($_->[1]) for @halves;
         $_->[0]->answer('GET') for @halves;
         my @lines;    # a request is logged when its answer has been sent
-        wait_for(10, sub { (@lines = grep { $tags{ $_->[2] // '' } } map { [split] } split /\n/, slurp(MCP::Test::log_file('bound_children'))) == @halves }) or die "requests are missing in bound_children\n";
+        wait_for(30, sub { (@lines = grep { $tags{ $_->[2] // '' } } map { [split] } split /\n/, slurp(MCP::Test::log_file('bound_children'))) == @halves }) or die "requests are missing in bound_children\n";
         $seen{ $_->[0] }{ $_->[1] }++ for @lines;
         @left = grep { !$seen{$_} } children();
     } while (@left && time < $deadline);
@@ -135,7 +135,7 @@ END
         my ($what, $how) = @$_;
         my %old = map { $_ => 1 } $httpd->children;
         $how->();
-        my $others = wait_for(20, sub { my @now = $httpd->children; @now && !grep { $old{$_} } @now });
+        my $others = wait_for(30, sub { my @now = $httpd->children; @now && !grep { $old{$_} } @now });
         ok $others, "POP-5 $what: there are other children";
         refuses_dpop($again->($used), 'dpop-replayed', "POP-5 $what: the proof has been used");
         my $next = $fresh->();

@@ -127,22 +127,23 @@ for (['weak', $weak, acr => 'urn:lead', auth_time => now()], ['old', $old, acr =
 
 # --- a token that is known already becomes too old without a pause
 {
-    my $born = now();
-    my $t = t(auth_time => $born);
-    my $c = dial($where);
-    my ($good, $last_good, $first_bad) = (0);
-    while (time < $born + 9) {
-        my $before = time;
-        my $r = http($where, GET => '/step/short', token => $t, on => $c);
-        if ($r->{code} != 200) {
-            weak($r, $old, { max_age => '4' }, 'STP-1 a known token becomes too old');
-            $first_bad = time;
-            last;
+    my ($born, $t, $good, $last_good, $first_bad, $r);
+    for (1 .. 5) {    # there must be time to ask often
+        $born = now();
+        $t = t(auth_time => $born);
+        my $c = dial($where);
+        ($good, $last_good, $first_bad) = (0);
+        while (time < $born + 25) {
+            my $before = time;
+            $r = http($where, GET => '/step/short', token => $t, on => $c);
+            if ($r->{code} != 200) { $first_bad = time; last }
+            $good++;
+            $last_good = $before;
+            sleep 0.02;
         }
-        $good++;
-        $last_good = $before;
-        sleep 0.02;
+        last if $good > 10;
     }
+    weak($r, $old, { max_age => '4' }, 'STP-1 a known token becomes too old');
     cmp_ok $good, '>', 10, 'STP-1 it was good before, and cached';
     cmp_ok $last_good // 0, '<=', $born + 5, 'STP-1 never accepted when it was too old';
     cmp_ok $first_bad // 0, '>=', $born + 3.9, 'STP-1 not refused before';

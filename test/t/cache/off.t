@@ -43,9 +43,15 @@ is_deeply [@$state{qw(entries hits bytes max_entries_per_process)}], [0, 0, 0, 0
 like http($where, GET => '/state')->{body}, qr/Tokens are not cached/, 'the page says so';
 is code(token(aud => 'https://mcp.test/other')), 401, 'a bad token is bad';
 {
-    my $brief = token(aud => 'https://mcp.test/m', exp => now() + 3);
-    is code($brief), 200, 'C01 a token before its end';
-    ok wait_for(20, sub { code($brief) == 401 }), 'C01 and not after it';
+    my ($brief, $code);
+    for (1 .. 5) {    # it may have died on the way
+        my $exp = now() + 3;
+        $brief = token(aud => 'https://mcp.test/m', exp => $exp);
+        $code = code($brief);
+        last if time < $exp;
+    }
+    is $code, 200, 'C01 a token before its end';
+    ok wait_for(30, sub { code($brief) == 401 }), 'C01 and not after it';
 }
 
 done_testing;

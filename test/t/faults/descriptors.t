@@ -20,7 +20,7 @@ my $httpd = MCP::Httpd->start($where, conf => <<END);
 END
 my %key = (one => 'ec256', two => 'ec256_b');
 sub t { my $name = shift; token(iss => 'https://full.test', aud => 'https://mcp.test/m', -key => $key{$name}, -kid => $name) }
-ok settles(12, 200, sub { status_of($where, '/m', t('one')) }), 'keys are there';
+ok settles(30, 200, sub { status_of($where, '/m', t('one')) }), 'keys are there';
 
 # Connections that are open already need no descriptor more; a child that cannot accept one is replaced by httpd itself.
 my @open = map { connection($where) } 1 .. 2;
@@ -33,7 +33,7 @@ my @pids = $httpd->children;
 sub remaining { my %now = map { $_ => 1 } $httpd->children; grep { $now{$_} } @pids }
 my %was = map { $_ => $httpd->limit($_, nofile => $httpd->free_descriptor($_)) } @pids;
 $server->keys('/jwks', jwks_text([ec256_b => '--kid', 'two']));
-ok wait_for(10, sub { $httpd->lines(qr/MCP0311/) }), 'R17 no descriptor is left: the log says that keys are not refreshed';
+ok wait_for(30, sub { $httpd->lines(qr/MCP0311/) }), 'R17 no descriptor is left: the log says that keys are not refreshed';
 my $count = $server->count;
 my $until = time + 3;
 while (time < $until) {
@@ -45,7 +45,7 @@ is scalar($httpd->lines(qr/MCP0311/)), 1, 'R17 one line, not one per attempt';
 is_deeply [remaining()], \@pids, 'R17 no child ended';
 
 $httpd->limit($_, nofile => $was{$_}) for @pids;
-ok settles(12, 200, sub { status_of($where, '/m', t('two')) }), 'R17 descriptors are there again: so are the new keys';
+ok settles(30, 200, sub { status_of($where, '/m', t('two')) }), 'R17 descriptors are there again: so are the new keys';
 is_deeply [asked(t('two'))], [200, 200], 'R17 also on the connections of before';
 is_deeply [remaining()], \@pids, 'R17 of the same children';
 unlike $httpd->log, qr/exit signal|AddressSanitizer|runtime error:/, 'no child died';

@@ -53,7 +53,7 @@ sub herd {
     }
     ok !@odd, 'R10 all are good, or told to come again in a second' or diag map { $_->{raw_head} } @odd;
     my @lines;
-    wait_for(10, sub { @lines = grep { $_->[2] eq $tag } map { [split] } split /\n/, slurp("$httpd->{dir}/processes"); @lines == $n })
+    wait_for(30, sub { @lines = grep { $_->[2] eq $tag } map { [split] } split /\n/, slurp("$httpd->{dir}/processes"); @lines == $n })
         or die "requests are missing in the log\n";
     my %pids = map { $_->[0] => 1 } @lines;
     return (\%codes, keys %pids);
@@ -63,7 +63,7 @@ sub herd {
 sub spread {
     my $token = shift;
     my %seen;
-    wait_for(20, sub { my ($codes, @pids) = herd(6, $token); $seen{$_} = 1 for @pids; keys %seen >= 2 });
+    wait_for(30, sub { my ($codes, @pids) = herd(6, $token); $seen{$_} = 1 for @pids; keys %seen >= 2 });
     return (asked($token), scalar keys %seen);
 }
 

@@ -68,9 +68,13 @@ active('answers', -token => $unknown);
 
 # --- C01, C07: never beyond exp
 {
-    my $exp = now() + 4;
-    my $token = active('now', exp => $exp);
-    my @seen = until_not(200, 15, now => $token);
+    my ($exp, $token, @seen);
+    for (1 .. 5) {    # there must be time to ask
+        $exp = now() + 4;
+        $token = active('now', exp => $exp);
+        @seen = until_not(200, 30, now => $token);
+        last if @seen > 3;
+    }
     is $seen[-1][2], 401, 'C01 C07 in the end it is refused';
     is_deeply [grep { $_->[0] >= $exp && $_->[2] == 200 } @seen], [], 'INT-4 C01 C07 not one request is accepted after exp';
     is_deeply [grep { $_->[1] < $exp && $_->[2] != 200 } @seen], [], 'INT-4 and none refused before';
@@ -79,7 +83,7 @@ active('answers', -token => $unknown);
 
     # What the server says later counts again.
     active('now', -token => $token, exp => now() + 600);
-    ok wait_for(15, sub { code(now => $token) == 200 }), 'INT-4 exp + 1: asked again';
+    ok wait_for(30, sub { code(now => $token) == 200 }), 'INT-4 exp + 1: asked again';
 }
 {
     my $token = active('answers', exp => now() - 20);
@@ -93,7 +97,7 @@ active('answers', -token => $unknown);
     is code(short => $token), 200, 'INT-4 McpOAuthIntrospectionCacheTTL 2s: good';
     my $answered = time;
     $as->forget($token);
-    my @seen = until_not(200, 15, short => $token);
+    my @seen = until_not(200, 30, short => $token);
     is $seen[-1][2], 401, 'INT-4 McpOAuthIntrospectionCacheTTL 2s: revoked';
     is_deeply [grep { $_->[0] >= $answered + 2 && $_->[2] == 200 } @seen], [], 'INT-4 McpOAuthIntrospectionCacheTTL 2s: after 2 s nobody is let in';
     my @calls = $as->asked($token);
@@ -101,7 +105,7 @@ active('answers', -token => $unknown);
 
     # C05: who was refused does not stay so, and does not cause a call each time.
     active('short', -token => $token);
-    @seen = until_not(401, 15, short => $token);
+    @seen = until_not(401, 30, short => $token);
     is $seen[-1][2], 200, 'C05 a token that becomes good is found to be';
     @calls = $as->asked($token);
     is scalar(@calls), 3, 'C05 by one call';
@@ -120,18 +124,27 @@ active('answers', -token => $unknown);
 
 # --- bad tokens again and again
 {
-    my $token = opaque();
+    my ($token, $start) = (opaque(), time);
     untouched($backend, 'C05 a bad token', sub {
         is_deeply [map { code(answers => $token) } 1 .. 10], [(401) x 10], 'C05 a bad token, ten times';
         is_deeply [statuses_of(introspection => '/answers', ($token) x 6)], [(401) x 6], 'C05 and at the same time';
     });
-    is asked($token), 1, 'C05 is one call';
+    my $calls = asked($token);
+    ok $calls >= 1 && $calls <= 1 + (time - $start) / 10, 'C05 is one call' or diag $calls;    # in 10 s
     my $foreign = $as->active(aud => 'https://mcp.test/foreign');
+    $start = time;
     is_deeply [map { code(answers => $foreign) } 1 .. 10], [(401) x 10], 'C05 the token of another resource, ten times';
-    is asked($foreign), 1, 'C05 is one call';
-    my $early = active('answers', nbf => now() + 64);
-    is code(answers => $early), 401, 'C05 before nbf it is refused';
-    ok wait_for(15, sub { code(answers => $early) == 200 }), 'C05 then, with the clock skew, it is good';
+    $calls = asked($foreign);
+    ok $calls >= 1 && $calls <= 1 + (time - $start) / 10, 'C05 is one call' or diag $calls;
+    my ($early, $code);
+    for (1 .. 5) {
+        my $nbf = now() + 64;
+        $early = active('answers', nbf => $nbf);
+        $code = code(answers => $early);
+        last if time < $nbf - 60;
+    }
+    is $code, 401, 'C05 before nbf it is refused';
+    ok wait_for(30, sub { code(answers => $early) == 200 }), 'C05 then, with the clock skew, it is good';
 }
 
 # --- the first token of this file: bad for 10 s at most

@@ -19,7 +19,15 @@ sub calls { scalar(my @calls = $as->calls('/fail')) }
 sub works {
     my $name = shift;
     local $Test::Builder::Level = $Test::Builder::Level + 1;
-    is get($as->active(aud => $aud))->{code}, 200, "$name: it works";
+    is now_good($as->active(aud => $aud)), 200, "$name: it works";
+}
+
+# A call must end within McpOAuthHTTPTimeout, a second here. Not each of three will meet a machine that stands still; what is
+# kept is kept for longer.
+sub now_good {
+    my ($token, $r) = shift;
+    for (1 .. 3) { $r = get($token); last if $r->{code} != 503 || $r->{seconds} < 1 }
+    return $r->{code};
 }
 
 my @failures = (
@@ -54,7 +62,7 @@ for (@failures) {
     untouched($backend, "INT-5 $name", sub { unavailable(get($token), "INT-5 $name: 503") });
     is calls() - $before, 1, "INT-5 $name: it was asked once";
     $as->unset('/fail');
-    is get($token)->{code}, 200, "INT-5 $name: nothing of it is kept";
+    is now_good($token), 200, "INT-5 $name: nothing of it is kept";
 }
 is scalar(my @followed = $as->calls('/redirected')) + $as->count('/redirected'), 0, 'INT-5 no redirect is followed';
 
@@ -62,7 +70,7 @@ is scalar(my @followed = $as->calls('/redirected')) + $as->count('/redirected'),
 {
     my $token = opaque();
     $as->says($token, body => $good, size => 65536 - length $good, @json);
-    is get($token)->{code}, 200, 'INT-5 a body of 64 KiB will do';
+    is now_good($token), 200, 'INT-5 a body of 64 KiB will do';
 }
 
 # Nobody listens.
@@ -71,7 +79,7 @@ is scalar(my @followed = $as->calls('/redirected')) + $as->count('/redirected'),
     $as->down;
     untouched($backend, 'INT-5 connection refused', sub { unavailable(get($token), 'INT-5 connection refused: 503') });
     $as->up;
-    is get($token)->{code}, 200, 'INT-5 connection refused: nothing of it is kept';
+    is now_good($token), 200, 'INT-5 connection refused: nothing of it is kept';
 }
 {
     $as->set('/fail', status => '500 Oops');

@@ -22,7 +22,7 @@ for (@names) {
     my $start = time;
     is_deeply [statuses_of(keys => '/k', map { t('file', "unknown-$_", 'ec256') } 1 .. 5)], [(401) x 5], 'K01 unknown kids';
     is_deeply [map { code(t('file', "unknown-$_", 'ec256')) } 1 .. 20], [(401) x 20], 'K01 many of them';
-    cmp_ok time - $start, '<', 10, 'K01 who waits waits once';
+    cmp_ok time - $start, '<', 20, 'K01 who waits waits once';    # 40 s and more if each did
     is code($one{file}), 200, 'K01 the known one stays good';
 }
 
@@ -37,10 +37,10 @@ my ($mark, @before) = (log_mark(), children());
 # Another size, so that a coarse time stamp cannot hide the change.
 write_file(file($_), jwks_text([ec256_b => '--kid', 'two', '--use', 'sig', '--alg', 'ES256'], '{"kty":"x","kid":"padding"}')) for @names;
 for my $name (@names) {
-    ok settles(8, 200, sub { code($two{$name}) }), "KEY-9 $name: the changed file is picked up";
-    ok settles(8, 401, sub { code($one{$name}) }), "KEY-9 C04 $name: the removed key is refused, though it was cached";
+    ok settles(30, 200, sub { code($two{$name}) }), "KEY-9 $name: the changed file is picked up";
+    ok settles(30, 401, sub { code($one{$name}) }), "KEY-9 C04 $name: the removed key is refused, though it was cached";
     refuses(keys => '/k', $one{$name}, "KEY-9 C04 $name: with a challenge");
-    ok wait_for(8, sub { all_have_read($name, $mark, @before) }), "KEY-9 $name: by every child";
+    ok wait_for(30, sub { all_have_read($name, $mark, @before) }), "KEY-9 $name: by every child";
 }
 
 # Old keys outlive what is no key set, however often it is read.
@@ -54,6 +54,6 @@ for (['a damaged file', '<html>no keys here</html>'], ['an empty set', '{"keys":
 
 write_file(file($_), jwks_text('{"kty":"EC"}', [ec384 => '--kid', 'three'])) for @names;
 for my $name (@names) {
-    ok settles(10, 200, sub { code($three{$name}) }), "R04 $name: it recovers";
+    ok settles(30, 200, sub { code($three{$name}) }), "R04 $name: it recovers";
 }
 done_testing;

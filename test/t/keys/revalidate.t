@@ -29,7 +29,7 @@ publish('elsewhere', $one, '"v1"');
 discovered_at('elsewhere');
 $server->set('/never/jwks', status => '304 Not Modified', headers => [ETag => '"v0"']);
 my %token = map { $_ => t($_) } @fresh, qw(lifetime unasked /elsewhere);
-ok settles(12, 200, sub { code($token{$_}) }), "$_: keys are there" for sort keys %token;
+ok settles(30, 200, sub { code($token{$_}) }), "$_: keys are there" for sort keys %token;
 my $mark = log_mark();
 
 # --- 304: all is as it was, and it is fresh. Beside that, 304 where there is nothing to compare with.
@@ -38,7 +38,7 @@ my $mark = log_mark();
     publish('lifetime', $one, $tag{lifetime}, 'Cache-Control', 'max-age=3000');
     my $lifetime = answers('lifetime', 304);
     my @codes;
-    ok wait_for(25, sub {
+    ok wait_for(40, sub {
         push @codes, map { code($token{$_}) } @fresh, 'unasked', 'lifetime';
         answers('tagged', 304) >= 4 && answers('weak', 304) >= 4 && answers('long') >= 5 && answers('unasked', 304) >= 3
             && answers('never') >= 2 && answers('lifetime', 304) > $lifetime;
@@ -65,15 +65,15 @@ my $mark = log_mark();
     publish('elsewhere2', $two, '"v1"');
     discovered_at('elsewhere2');
     publish($_, $two) for qw(unasked never);
-    ok settles(10, 200, sub { code(t($_, 'two', 'ec256_b')) }), "KEY-6 $_: new keys" for 'tagged', '/elsewhere', 'unasked', 'never';
+    ok settles(30, 200, sub { code(t($_, 'two', 'ec256_b')) }), "KEY-6 $_: new keys" for 'tagged', '/elsewhere', 'unasked', 'never';
     is code($token{tagged}), 401, 'KEY-9 and the old ones go';
     ok !defined((answers('elsewhere2'))[0]{tag}), 'KEY-6 a tag is not sent to another URL';
     my $n = answers('tagged', 304);
-    ok wait_for(8, sub { answers('tagged', 304) > $n }), 'KEY-6 the new tag is sent';
+    ok wait_for(30, sub { answers('tagged', 304) > $n }), 'KEY-6 the new tag is sent';
     publish('tagged', $one);
-    ok settles(8, 200, sub { code($token{tagged}) }), 'KEY-6 keys that have no tag any more';
+    ok settles(30, 200, sub { code($token{tagged}) }), 'KEY-6 keys that have no tag any more';
     $n = answers('tagged');
-    ok wait_for(8, sub { answers('tagged') > $n }), 'KEY-6 are asked for';
+    ok wait_for(30, sub { answers('tagged') > $n }), 'KEY-6 are asked for';
     ok !defined((answers('tagged'))[-1]{tag}), 'KEY-6 without one';
 }
 done_testing;

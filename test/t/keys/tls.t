@@ -7,7 +7,7 @@ use MCP::Test;
 plan skip_all => 'mod_ssl is not there' unless Apache::Test::have_module('mod_ssl');
 
 sub t { token(aud => 'https://mcp.test/k', iss => "https://$_[0].tls.test") }
-ok wait_for(12, sub { status_of(keys => '/k', t('good')) == 200 }), 'KEY-3 keys over https, certificate verified by McpOAuthCACertificateFile';
+ok wait_for(30, sub { status_of(keys => '/k', t('good')) == 200 }), 'KEY-3 keys over https, certificate verified by McpOAuthCACertificateFile';
 my @codes = statuses_of(keys => '/k', map { t($_) } qw(unknown-ca wrong-name expired));
 is $codes[0], 503, 'KEY-3 unknown certificate authority';
 is $codes[1], 503, 'KEY-3 certificate of another name';

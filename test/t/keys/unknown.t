@@ -28,21 +28,21 @@ sub flood {
 my $one = jwks_text([ec256 => '--kid', 'one']);
 $server->keys("/$_/jwks", $one) for @names;
 my %good = map { $_ => t($_) } @names;
-ok wait_for(12, sub { scalar $server->answers("/$_/jwks", 200) }), "$_: fetched" for @names;
-ok settles(8, 200, sub { code($good{$_}) }), "$_: keys are there" for @names;
+ok wait_for(30, sub { scalar $server->answers("/$_/jwks", 200) }), "$_: fetched" for @names;
+ok settles(30, 200, sub { code($good{$_}) }), "$_: keys are there" for @names;
 
-# --- R03: the server hangs. The fetch ends after 4 s; see below.
-my $slow = count('slow');
+# --- R03: the server hangs. Nobody waits for longer than 2 s; the fetch ends after 15 s: see the end.
+my ($slow, $slow_mark) = (count('slow'), log_mark());
 {
     $server->set('/slow/jwks', hang => 1);
     my $r = http(keys => GET => '/k', token => t('slow', 'hoped-for'));
     is $r->{code}, 401, 'R03 an unknown kid is 401 while the server hangs';
     cmp_ok $r->{seconds}, '>', 1, 'R03 after a while';
-    cmp_ok $r->{seconds}, '<', 3.8, 'R03 which is shorter than the fetch';
+    cmp_ok $r->{seconds}, '<', 10, 'R03 which is shorter than the fetch';
     my $start = time;
     all_are(401, 'R03 others do not wait for a fetch that is late', map { code(flood('slow')) } 1 .. 5);
     all_are(200, 'R03 nor do known ones', map { code($good{slow}) } 1 .. 5);
-    cmp_ok time - $start, '<', 1.8, 'R03 at all';
+    cmp_ok time - $start, '<', 8, 'R03 at all';    # 10 s if each of the five did
     is count('slow'), $slow + 1, 'KEY-5 all of that is one fetch';
 }
 
@@ -57,7 +57,7 @@ my $slow = count('slow');
     my $n = sub { count($_[0]) - $before{ $_[0] } };
     my $start = time;
     my ($shortest, @codes, @known) = (99);
-    while (time < $start + 5.2 || (time < $start + 20 && ($n->('flood') < 2 || $n->('memory') < 2 || $n->('empty') < 2))) {
+    while (time < $start + 5.2 || (time < $start + 60 && ($n->('flood') < 2 || $n->('memory') < 2 || $n->('empty') < 2))) {
         my $asked = time;
         my $fetches = $n->('flood');
         push @codes, statuses_of(keys => '/k', flood('flood'), flood('flood'), flood('memory', 'stubborn'), flood('empty'), flood('failing'));
@@ -77,19 +77,21 @@ my $slow = count('slow');
     cmp_ok $n{memory}, '<=', 1 + $seconds, 'KEY-5 not before the cool-down of 1 s is over';
     cmp_ok $n{empty}, '>=', 2, 'K02 no key in the answer: it is asked again';
     cmp_ok $n{empty}, '<=', 1 + $seconds / 3, 'K02 and that does not reset the cool-down';
-    is $n{failing}, 1, 'K02 nor does a failure; and it is not tried again without a reason';
-    is count('slow'), $slow + 1, 'R03 nor is the fetch that ended by its timeout';
+    cmp_ok $n{failing}, '>=', 1, 'K02 nor does a failure;';
+    cmp_ok $n{failing}, '<=', 1 + $seconds / 30, 'K02 and it is not tried again without a reason';
     all_children(200, $good{empty}, 'K02 the keys of before stay, in every child');
     all_children(200, $good{failing}, 'K01 K03 also after a failure');
-    is code($good{slow}), 200, 'R03 and after the timeout';
 
+    # Whoever waited may have been answered before the fetch was over.
+    my $failed = sub { my $name = shift; scalar grep { /MCP0314\b/ && /\b$name\.unknown/ } split /\n/, log_since($mark) };
+    wait_for(30, sub { $failed->($_) == $n->($_) }) for qw(empty failing);
     my @log = split /\n/, log_since($mark);
     is scalar(grep { /MCP0207/ } @log), scalar @codes, 'K01 the log has one line per refusal';
     is_deeply [grep { /\[mcp_oauth:(?:info|notice|warn|error|crit|alert|emerg)\]/ && /client 127/ && !/MCP0207/ } @log], [],
         'K01 and no other for it';
     is_deeply [grep { /MCP03/ && /(?:flood|memory)\.unknown/ } @log], [], 'K01 nor one for a fetch that brought nothing new';
     for my $name (qw(empty failing)) {
-        is scalar(grep { /MCP0314\b/ && /\b$name\.unknown/ } @log), $n{$name}, "K01 $name: one for each fetch that failed";
+        is $failed->($name), $n->($name), "K01 $name: one for each fetch that failed";
         is scalar(grep { /MCP031[01]\b/ && /\b$name\.unknown/ } @log), 0, "R02 $name: and none for a change of state: there is none";
     }
 
@@ -97,7 +99,7 @@ my $slow = count('slow');
     $server->keys('/memory/jwks', jwks_text([ec256 => '--kid', 'one'], [ec256_b => '--kid', 'stubborn']));
     $server->keys('/empty/jwks', jwks_text([ec256 => '--kid', 'one'], [ec256_b => '--kid', 'two']));
     my %new = (memory => t('memory', 'stubborn', 'ec256_b'), empty => t('empty', 'two', 'ec256_b'));
-    ok wait_for(8, sub { code($new{$_}) == 200 }), "R06 $_: a key that comes after all is found" for sort keys %new;
+    ok wait_for(30, sub { code($new{$_}) == 200 }), "R06 $_: a key that comes after all is found" for sort keys %new;
 }
 
 # --- K14: what is no kid causes no fetch, and none stands in the log as it is
@@ -124,24 +126,33 @@ my $slow = count('slow');
 # --- R03: more requests than may wait
 {
     my ($workers) = workers();
-    $server->set('/crowd/jwks', hang => 1);
-    my $n = count('crowd');
-    # Every worker has the first half of a request, then all get the second half.
-    my @halves = busy_workers(map { flood('crowd') } 1 .. $workers);
-    my @conns = map { $_->[0] } @halves;
-    my %of = map { $_->{sock} => $_ } @conns;
-    $_->[0]->send($_->[1]) for @halves;
-    my $select = IO::Select->new(map { $_->{sock} } @conns);
-    my (@answers, $known);
-    while ($select->count) {
-        my @ready = $select->can_read(20) or last;
-        for my $sock (@ready) {
-            push @answers, $of{$sock}->answer('GET');
-            $select->remove($sock);
-            $known //= code($good{crowd});
+    my ($n, @answers, @refused, $known);
+    # Who comes when the fetch is 2 s old does not wait. So all must be at work before: again, if that took too long.
+    for (1 .. 4) {
+        $n = count('crowd');
+        $server->set('/crowd/jwks', hang => 1);
+        # Every worker has the first half of a request, then all get the second half.
+        my @halves = busy_workers(map { flood('crowd') } 1 .. $workers);
+        my @conns = map { $_->[0] } @halves;
+        my %of = map { $_->{sock} => $_ } @conns;
+        my $start = time;
+        $_->[0]->send($_->[1]) for @halves;
+        my ($select, $first) = (IO::Select->new(map { $_->{sock} } @conns));
+        (@answers, $known) = ();
+        while ($select->count) {
+            my @ready = $select->can_read(20) or last;
+            $first //= time - $start;
+            for my $sock (@ready) {
+                push @answers, $of{$sock}->answer('GET');
+                $select->remove($sock);
+                $known //= code($good{crowd});
+            }
         }
+        @refused = grep { $_->{code} == 503 } @answers;
+        last if $first < 1.5;
+        $server->keys('/crowd/jwks', $one)->down->up;    # which ends that fetch
+        sleep 1.5;
     }
-    my @refused = grep { $_->{code} == 503 } @answers;
     my @waited  = grep { $_->{code} == 401 } @answers;
     is @refused + @waited, $workers, 'R03 every request is answered';
     # Of the workers of each process, too: fewer wait where one of them has got more than its share.
@@ -156,5 +167,16 @@ my $slow = count('slow');
     $server->keys('/crowd/jwks', $one);
     is code(flood('crowd')), 401, 'R03 afterwards there is place again';
     all_children(200, $good{crowd}, 'R03 and all is well');
+}
+
+# --- R03: the fetch of the beginning
+{
+    my $ended = sub { scalar(my @lines = log_since($slow_mark) =~ /MCP0314\b.*\bslow\.unknown/g) };
+    ok wait_for(30, $ended), 'R03 the fetch from a server that hangs ends by its timeout';
+    is code($good{slow}), 200, 'R03 and the known key is good';
+    sleep 1.3;
+    is $ended->(), 1, 'R03 it is not tried again without a reason';
+    is count('slow'), $slow + 1, 'R03 nor was there any other';
+    all_children(200, $good{slow}, 'R03 and after the timeout');
 }
 done_testing;

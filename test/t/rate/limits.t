@@ -61,7 +61,7 @@ sub get { my ($path, $t, %opt) = @_; http($where, delete $opt{verb} // 'GET', $p
     my $before = log_mark();
     my $body = json(call($where, '/all', $t, 'logged')->{body});
     my @lines;
-    wait_for(5, sub { @lines = grep { /rate-limited/ } split /\n/, log_since($before) });
+    wait_for(30, sub { @lines = grep { /rate-limited/ } split /\n/, log_since($before) });
     is scalar(@lines), 1, 'one line in the log';
     my $id = $body->{error}{data}{request_id};
     like $lines[0], qr/MCP0514: rate-limited\b/, 'with id and slug';

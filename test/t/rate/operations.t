@@ -62,7 +62,7 @@ for my $path ('/both', '/reverse', '/both/reverse') {
         my @codes = (call($where, '/giveback', $t, 'a')->{code}, map { call($where, '/giveback', $t, 'a')->{code} } 1 .. 3);
         next if time - $begin > 2.8;    # too slow a machine: one may have come back meanwhile
         is "@codes", '200 429 429 429', 'giving back: the line in the middle refuses';
-        ok wait_for(20, sub { call($where, '/giveback', $t, 'a')->{code} == 200 }), 'giving back: after a while the second passes';
+        ok wait_for(30, sub { call($where, '/giveback', $t, 'a')->{code} == 200 }), 'giving back: after a while the second passes';
         for my $tool (qw(a b)) {
             my $r = call($where, '/giveback', $t, $tool);
             limited_rpc($r, '1', 1800, "giving back: and now the narrow ones are empty, $tool");

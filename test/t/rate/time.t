@@ -106,7 +106,7 @@ sub graceful {
     my %old = map { $_ => 1 } $httpd->children;
     my $before = said(qr/resuming normal operations/);
     kill USR1 => $httpd->{pid};
-    return ok wait_for(20, sub { said(qr/resuming normal operations/) > $before && !grep { $old{$_} } $httpd->children }), "$_[0]: httpd has restarted gracefully";
+    return ok wait_for(30, sub { said(qr/resuming normal operations/) > $before && !grep { $old{$_} } $httpd->children }), "$_[0]: httpd has restarted gracefully";
 }
 {
     my $t = user();
@@ -117,8 +117,8 @@ sub graceful {
     is status_of($port, '/m', $t), 429, 'R12 and none after another one';
     my %old = map { $_ => 1 } $httpd->children;
     kill KILL => keys %old;
-    ok wait_for(20, sub { my @now = $httpd->children; @now && !grep { $old{$_} } @now }), 'R13 all children are killed, others come';
-    ok wait_for(20, sub { my $code = eval { status_of($port, '/m', $t) }; ($code // 0) == 429 }), 'R13 they know the buckets';
+    ok wait_for(30, sub { my @now = $httpd->children; @now && !grep { $old{$_} } @now }), 'R13 all children are killed, others come';
+    ok wait_for(30, sub { my $code = eval { status_of($port, '/m', $t) }; ($code // 0) == 429 }), 'R13 they know the buckets';
     is status_of($port, '/m', user()), 200, 'R13 a new user passes';
     is status_of($port, '/m', $t), 429, 'R13 the old one does not';
     setup('McpOAuthRateLimit 8/1h');
@@ -144,11 +144,11 @@ sub graceful {
         my ($victim) = $httpd->children;
         kill KILL => $victim if $victim;
         $passed += grep { $_ == 200 } map { my $c = $_; eval { $c->answer('GET')->{code} } // 0 } grep { $_ } @asked;
-        ok wait_for(20, sub { my @now = $httpd->children; @now && !grep { $_ == $victim } @now }), "R13 a child is killed in the midst of requests, $round";
+        ok wait_for(30, sub { my @now = $httpd->children; @now && !grep { $_ == $victim } @now }), "R13 a child is killed in the midst of requests, $round";
     }
     cmp_ok $passed, '<=', 30, 'R13 never more than N pass';
-    ok wait_for(20, sub { (eval { status_of($port, '/m', $t) } // 0) =~ /^(?:200|429)$/ }), 'R13 and nobody waits for ever';
-    ok wait_for(20, sub { (eval { status_of($port, '/m', user()) } // 0) == 200 }), 'R13 others pass';
+    ok wait_for(30, sub { (eval { status_of($port, '/m', $t) } // 0) =~ /^(?:200|429)$/ }), 'R13 and nobody waits for ever';
+    ok wait_for(30, sub { (eval { status_of($port, '/m', user()) } // 0) == 200 }), 'R13 others pass';
 }
 stop();
 is_deeply \@died, [], 'no child died by itself';

@@ -70,7 +70,7 @@ is get('/userscope', t('alice', scope => 'a'))->{code}, 200, '/userscope: the ri
     get('/valid', t($_->[0]), headers => ['X-Ask', "$own-$_->[1]"]) for ['alice', 1], ["evil\"\n[\x01", 2], [undef, 3];
     get('/valid', undef, headers => ['X-Ask', "$own-4"]);
     my %lines;
-    ok wait_for(10, sub { %lines = map { /\|(\d{3})\|\Q$own\E-(\d)$/ ? ($2 => $_) : () } split /\n/, slurp(MCP::Test::log_file('require_users')); keys %lines == 4 }), '%u: each request has a line';
+    ok wait_for(30, sub { %lines = map { /\|(\d{3})\|\Q$own\E-(\d)$/ ? ($2 => $_) : () } split /\n/, slurp(MCP::Test::log_file('require_users')); keys %lines == 4 }), '%u: each request has a line';
     is $lines{1}, "alice|alice|200|$own-1", '%u: the user';
     like $lines{2} // '', qr/^evil\\"(?:\\n|%0A)\[(?:\\x01|%01)\|/, '%u: escaped';
     like $lines{3} // '', qr/^-\|-\|/, '%u: none in the token';

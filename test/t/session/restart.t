@@ -44,7 +44,7 @@ sub graceful {
     my %old = map { $_ => 1 } $httpd->children;
     my $before = $httpd->lines(qr/resuming normal operations/);
     kill USR1 => $httpd->{pid};
-    return ok wait_for(20, sub { $httpd->lines(qr/resuming normal operations/) > $before && !grep { $old{$_} } $httpd->children }), "$_[0]: httpd has restarted gracefully";
+    return ok wait_for(30, sub { $httpd->lines(qr/resuming normal operations/) > $before && !grep { $old{$_} } $httpd->children }), "$_[0]: httpd has restarted gracefully";
 }
 sub again { $httpd->down; $httpd->up }
 

@@ -152,7 +152,7 @@ for my $together (0, 1) {
     my $before = report($where)->{token_cache};
     my $after;
     counted($where, { 'counts allow' => 6 }, sub { is http($where, GET => '/counts', token => $t, on => $c)->{code}, 200, 'token_cache: a request' for 1 .. 6 }, 'token_cache: known or not, a request counts once');
-    wait_for(10, sub { $after = report($where)->{token_cache}; $after->{hits} - $before->{hits} >= 5 && $after->{misses} > $before->{misses} });
+    wait_for(30, sub { $after = report($where)->{token_cache}; $after->{hits} - $before->{hits} >= 5 && $after->{misses} > $before->{misses} });
     is_deeply [map { $after->{$_} - $before->{$_} } qw(hits misses entries)], [5, 1, 1], 'token_cache: one miss, then hits, one entry more';
     cmp_ok $after->{bytes}, '>', $before->{bytes}, 'token_cache: and it takes room';
     cmp_ok abs($after->{hit_ratio} - $after->{hits} / ($after->{hits} + $after->{misses})), '<', 0.01, 'token_cache: the ratio';

@@ -29,7 +29,7 @@ sub graceful {
     my $before = said(qr/resuming normal operations/);
     kill USR1 => $httpd->{pid};
     $while->() if $while;
-    return ok wait_for(20, sub { said(qr/resuming normal operations/) > $before && !grep { $old{$_} } $httpd->children }), "$name: httpd has restarted gracefully";
+    return ok wait_for(30, sub { said(qr/resuming normal operations/) > $before && !grep { $old{$_} } $httpd->children }), "$name: httpd has restarted gracefully";
 }
 my $t = token(aud => 'https://mcp.test/m');
 my $processes = vars('mcp_mpm') eq 'prefork' ? 4 : 2;
@@ -41,7 +41,7 @@ sub never_down { my $n = allowed(); my $was = $least; $least = $n if $n > $least
 # --- several processes
 my $started = report($where)->{started};
 counted($where, { 'm allow' => 60 }, sub { is_deeply [grep { $_ != 200 } requests(60)], [], 'R13 60 requests' }, 'R13 60 requests are counted, by whichever process');
-ok wait_for(10, sub { report($where)->{processes} == $processes }), "R13 there are $processes processes" or diag report($where)->{processes};
+ok wait_for(30, sub { report($where)->{processes} == $processes }), "R13 there are $processes processes" or diag report($where)->{processes};
 {
     my %seen = map { json_text(tallies(report($where))) => 1 } 1 .. 20;
     is keys %seen, 1, 'R13 every process shows the same';
@@ -54,7 +54,7 @@ for my $round (1 .. 3) {
     counted($where, {}, sub {
         kill KILL => $victim;
         my $down = 0;
-        ok wait_for(20, sub { $down++ unless eval { never_down() } // 1; !grep { $_ == $victim } $httpd->children }), "R13 child killed, $round";
+        ok wait_for(30, sub { $down++ unless eval { never_down() } // 1; !grep { $_ == $victim } $httpd->children }), "R13 child killed, $round";
         is $down, 0, "R13 the count never goes down, $round";
     }, "R13 what a killed child had counted stays, $round");
     counted($where, { 'm allow' => 20 }, sub { requests(20) }, "R13 and counting goes on, $round");
@@ -63,11 +63,12 @@ for my $round (1 .. 3) {
     my %old = map { $_ => 1 } $httpd->children;
     counted($where, {}, sub {
         kill KILL => keys %old;
-        ok wait_for(20, sub { my @now = $httpd->children; @now >= 1 && !grep { $old{$_} } @now }), 'R13 all children are killed';
-        ok wait_for(20, sub { eval { never_down() } }), 'R13 others come';
+        ok wait_for(30, sub { my @now = $httpd->children; @now >= 1 && !grep { $old{$_} } @now }),
+            'R13 all children are killed';
+        ok wait_for(30, sub { eval { never_down() } }), 'R13 others come';
     }, 'R13 and know what has been counted');
     counted($where, { 'm allow' => 20, 'm deny credentials-missing' => 1 }, sub { requests(20); http($where, GET => '/m') }, 'R13 and count on');
-    ok wait_for(20, sub { report($where)->{processes} == scalar(my @all = $httpd->children) }), 'R13 processes: those that live' or diag report($where)->{processes}, ' ', join ' ', $httpd->children;
+    ok wait_for(30, sub { report($where)->{processes} == scalar(my @all = $httpd->children) }), 'R13 processes: those that live' or diag report($where)->{processes}, ' ', join ' ', $httpd->children;
 }
 
 # --- graceful restarts
@@ -88,7 +89,7 @@ is report($where)->{started}, $started, 'R12 since the same time';
     counted($where, { 'g deny json-syntax' => 1, 'm allow' => 10 }, sub {
         my $before = said(qr/resuming normal operations/);
         kill USR1 => $httpd->{pid};
-        ok wait_for(20, sub { said(qr/resuming normal operations/) > $before }), 'R12 a restart while a request is open';
+        ok wait_for(30, sub { said(qr/resuming normal operations/) > $before }), 'R12 a restart while a request is open';
         requests(10);
         $_->data('rpc":"2.0"x}xx') for @asked;
         is_deeply [map { $_->answer('POST')->{code} } @asked], [400], 'R12 it is answered by the old child';
@@ -99,9 +100,9 @@ is report($where)->{started}, $started, 'R12 since the same time';
     my ($before, $answered, $now) = (allowed(), 0);
     for (1 .. 4) { kill USR1 => $httpd->{pid}; $answered += grep { $_ == 200 } requests(10) }
     cmp_ok $answered, '>=', 30, 'R12 requests in the midst of restarts';
-    ok wait_for(15, sub { $now = allowed() - $before; $now == $answered }), 'R12 are counted once' or diag "$answered answered, $now counted";
+    ok wait_for(30, sub { $now = allowed() - $before; $now == $answered }), 'R12 are counted once' or diag "$answered answered, $now counted";
 }
-wait_for(5, sub { $httpd->listens });
+wait_for(30, sub { $httpd->listens });
 ok never_down(), 'R12 the count never went down';
 
 # --- other resources: the pages work, what is there now is counted
@@ -112,7 +113,7 @@ graceful('R12 with other resources');
     my $before = tallies(report($where));
     statuses_of($where, '/raw', ($zz) x 10);
     my $now;
-    ok wait_for(15, sub { $now = tallies(report($where)); ($now->{'raw allow'} // 0) == 10 }), 'R12 a new resource is counted' or diag json_text($now);
+    ok wait_for(30, sub { $now = tallies(report($where)); ($now->{'raw allow'} // 0) == 10 }), 'R12 a new resource is counted' or diag json_text($now);
     is $now->{'* allow'} - $before->{'* allow'}, 10, 'R12 and nothing else';
     is $now->{$_} // 0, 0, "R12 $_: no count of another one" for 'aa allow', 'zz allow';
 }
@@ -135,7 +136,7 @@ for my $round (1 .. 12) {
     $sum += grep { $_ == 200 } @codes;
 }
 is $sum, 120, 'R13 children that end after few connections: all requests are answered';
-ok wait_for(15, sub { my $n = eval { allowed() } // 0; $n >= $sum }), 'R13 and counted' or diag allowed();
+ok wait_for(30, sub { my $n = eval { allowed() } // 0; $n >= $sum }), 'R13 and counted' or diag allowed();
 is allowed(), $sum, 'R13 each once';
 cmp_ok scalar(keys %pids), '>', 4, 'R13 by many processes' or diag scalar keys %pids;
 ok wait_for(30, sub { my $r = eval { report($where) }; $r && $r->{processes} <= 2 * $processes }), 'R13 of which most are gone';

@@ -27,7 +27,7 @@ sub shadow { grep { $_->{resource} eq 'https://mcp.test/names' && $_->{operation
     rpc($where, '/names', "x/method-$own", {}, token => t());
     call('ok');
     my @rows;
-    my $got = wait_for(15, sub {
+    my $got = wait_for(30, sub {
         @rows = shadow(qr/./);
         my %now = map { (join "\0", map { $_ // '' } @$_{qw(operation needed)}) => $_->{count} } @rows;
         my ($adm) = grep { /adm/ && /mcp:admin$/ } keys %now;
@@ -60,7 +60,7 @@ rpc($where, '/names', "x/<script>$own", {}, token => t());
     is $r->{code}, 200, 'O01 a rule with hostile values';
 }
 my ($json, $text);
-ok wait_for(15, sub { $json = report($where); (grep { ($_->{subject} // '') =~ /^S\Q$own\E<script>/ } @{ $json->{usage} }) && grep { $_->{operation} =~ m{x/<script>\Q$own\E} } @{ $json->{shadow} } }), 'O01 JSON: they are there';
+ok wait_for(30, sub { $json = report($where); (grep { ($_->{subject} // '') =~ /^S\Q$own\E<script>/ } @{ $json->{usage} }) && grep { $_->{operation} =~ m{x/<script>\Q$own\E} } @{ $json->{shadow} } }), 'O01 JSON: they are there';
 for my $name (grep { $passed{$_} && /^[\x20-\x7e]+$/ && length($_) < 60 && !/["\\]/ } @names) {
     ok((grep { ($_->{subject} // '') eq "S$own$name" && ($_->{client} // '') eq "C$own$name" } @{ $json->{usage} }), "O01 JSON: usage has $name as it is");
     ok((grep { $_->{operation} =~ /:\Q$own$name\E\z/ } @{ $json->{shadow} }), "O01 JSON: shadow has $name as it is");
@@ -108,7 +108,7 @@ for my $name (grep { $passed{$_} && /^[\x20-\x7e]+$/ && length($_) < 60 && !/["\
         last if $r->{code} == 429;
     }
     my $after;
-    wait_for(15, sub { $after = report($where); (grep { $_->{resource} =~ /names$/ } @{ $after->{resources} })[0]{shadow_deny} >= (grep { $_->{resource} =~ /names$/ } @{ $before->{resources} })[0]{shadow_deny} + $many - 1 });
+    wait_for(30, sub { $after = report($where); (grep { $_->{resource} =~ /names$/ } @{ $after->{resources} })[0]{shadow_deny} >= (grep { $_->{resource} =~ /names$/ } @{ $before->{resources} })[0]{shadow_deny} + $many - 1 });
     my ($sum, $rows) = (0, scalar @{ $after->{shadow} });
     $sum += $_->{count} for @{ $after->{shadow} };
     my $total = 0;

@@ -59,7 +59,7 @@ is http($where, GET => '/status/inside')->{code}, 401, 'status: behind McpOAuth 
 
 # --- JSON
 my $json;
-ok wait_for(15, sub { $json = report($where); grep { ($_->{subject} // '') eq $user && $_->{operation} eq 'tool:few' && $_->{allowed} == 2 && $_->{limited} == 1 } @{ $json->{usage} } }), 'JSON: the requests of before'
+ok wait_for(30, sub { $json = report($where); grep { ($_->{subject} // '') eq $user && $_->{operation} eq 'tool:few' && $_->{allowed} == 2 && $_->{limited} == 1 } @{ $json->{usage} } }), 'JSON: the requests of before'
     or diag json_text($json->{usage});
 is_deeply [sort keys %$json], [sort qw(version time started uptime_seconds processes requests resources issuers token_cache shadow shadow_others usage usage_others)], 'JSON: its members';
 like $json->{version}, qr/^\d+\.\d+/, 'JSON: version';
@@ -106,7 +106,7 @@ is_deeply [grep { !is_number($json->{token_cache}{$_}) } keys %{ $json->{token_c
     is_deeply [grep { !is_number($as->{$_}) } qw(keys_skipped fetches fetch_failures)], [], 'JSON: an issuer: numbers';
     my ($down) = grep { $_->{issuer} eq 'https://down.test' } @{ $json->{issuers} };
     is_deeply $down->{keys}, [], 'JSON: an issuer without keys';
-    ok wait_for(20, sub { ($down) = grep { $_->{issuer} eq 'https://down.test' } @{ report($where)->{issuers} }; $down->{fetch_failures} >= 1 && length($down->{last_error} // '') }), 'JSON: an issuer that cannot be reached: failures, and why';
+    ok wait_for(30, sub { ($down) = grep { $_->{issuer} eq 'https://down.test' } @{ report($where)->{issuers} }; $down->{fetch_failures} >= 1 && length($down->{last_error} // '') }), 'JSON: an issuer that cannot be reached: failures, and why';
     my %twice;
     is_deeply [grep { $twice{$_}++ } map { $_->{issuer} . $_->{keys_from} } @{ $json->{issuers} }], [], 'JSON: no issuer twice';
 }

@@ -38,7 +38,7 @@ my %leaving = (
     resets => sub { my $c = shift; setsockopt $c->{sock}, Socket::SOL_SOCKET(), Socket::SO_LINGER(), pack 'ii', 1, 0; $c->close },
 );
 
-my $n = 0;
+my ($n, %again) = (0);
 for my $place ('/streams', '/streams/expires', '/streams/filtered') {
     for my $scene (@scenes) {
         my ($what, $steps, $first, $only) = @$scene;
@@ -53,7 +53,7 @@ for my $place ('/streams', '/streams/expires', '/streams/filtered') {
             push @open, { name => "$place, $way, $what", how => $how, path => $path, stream => listen_on('revision', $verb, $path, token => $token, %opt) };
         }
         for (@open) {
-            my $there = !defined $first ? wait_for(10, sub { $backend->seen($_->{path}) }, 0.02)
+            my $there = !defined $first ? wait_for(30, sub { $backend->seen($_->{path}) }, 0.02)
                 : $_->{stream}->head && ($what =~ /middle of an event/ || defined $_->{stream}->upto(qr/\Q$first\E/));
             ok $there, "TRN-9 $_->{name}: it is there";
         }
@@ -65,14 +65,15 @@ for my $place ('/streams', '/streams/expires', '/streams/filtered') {
         }
         my @seconds;
         for (@open) {
-            my $gone = $backend->gone($_->{path}, 10);
+            my $gone = $backend->gone($_->{path}, 30);
             ok $gone, "TRN-9 R20 $_->{name}: the backend sees that the client $_->{how}";
             push @seconds, $gone - $_->{left} if $gone;
         }
-        # A delay that is built in shows in the fastest of them; the slowest tells of the machine.
-        my ($least) = sort { $a <=> $b } @seconds;
-        cmp_ok $least // 99, '<', 2, "TRN-9 R20 $place, $what: within 2 s" if @open;
         $backend->go(map { "over$_" } 1 .. $n);    # no worker stays behind with a client that has left
+        # A delay that is built in shows in the fastest of them, each time; the slowest tells of the machine.
+        my ($least) = sort { $a <=> $b } @seconds;
+        redo if @open && ($least // 99) >= 2 && $again{"$place, $what"}++ < 3;
+        cmp_ok $least // 99, '<', 2, "TRN-9 R20 $place, $what: within 2 s" if @open;
     }
 }
 
@@ -84,7 +85,7 @@ for my $place ('/streams', '/streams/expires', '/streams/filtered') {
     ok defined $stream->upto(qr/\n\n/), 'TRN-10 a stream';
     $backend->clear;
     $stream->close;
-    ok $backend->gone($path, 8), 'TRN-10 whose client leaves';
+    ok $backend->gone($path, 30), 'TRN-10 whose client leaves';
     is scalar($backend->requests), 0, 'TRN-10 no notifications/cancelled is made up';
     is http(revision => GET => '/streams/resume', token => $token, headers => ['Last-Event-ID' => '3'])->{code}, 200, 'TRN-10 it may come back';
     is +($backend->requests)[0]{headers}{'last-event-id'}, '3', 'TRN-10 with Last-Event-ID';

@@ -81,25 +81,24 @@ no_ "T18 issuer $_", at($_) for 'exact.test/realm/', 'exact.test', 'exact.test/R
 
 # --- C01, TOK-18: on one connection, without a pause, until it expires
 {
-    my $exp = now() + 3;
-    my $t = at('skew0.test', exp => $exp);
-    my $conn = connection('token');
-    my ($good, $last_good, $first_bad) = (0);
-    while (time < $exp + 4) {
-        my $before = time;
-        my $r = http(token => GET => '/options', token => $t, on => $conn);
-        if ($r->{code} == 200) {
+    my ($exp, $t, $conn, $good, $last_good, $first_bad, $r);
+    for (1 .. 5) {    # there must be time to ask often
+        $exp = now() + 3;
+        $t = at('skew0.test', exp => $exp);
+        $conn = connection('token');
+        ($good, $last_good, $first_bad) = (0, 0);
+        while (time < $exp + 20) {
+            my $before = time;
+            $r = http(token => GET => '/options', token => $t, on => $conn);
+            if ($r->{code} != 200) { $first_bad = time; last }
             $good++;
             $last_good = $before;
+            Time::HiRes::sleep(0.02);
         }
-        else {
-            is $r->{code}, 401, 'TOK-18 the token expires while the connection stays';
-            is { challenge($r) }->{error}, 'invalid_token', 'TOK-18 and the answer says so';
-            $first_bad = time;
-            last;
-        }
-        Time::HiRes::sleep(0.02);
+        last if $good > 20;
     }
+    is $r->{code}, 401, 'TOK-18 the token expires while the connection stays';
+    is { challenge($r) }->{error}, 'invalid_token', 'TOK-18 and the answer says so';
     cmp_ok $good, '>', 20, 'C01 it was good before, and cached';
     cmp_ok $last_good, '<=', $exp + 0.1, 'C01 never accepted after exp and skew';
     cmp_ok $first_bad // 0, '>=', $exp - 0.1, 'C01 not refused before';
@@ -107,10 +106,15 @@ no_ "T18 issuer $_", at($_) for 'exact.test/realm/', 'exact.test', 'exact.test/R
 }
 {
     # A token that is not valid yet starts working by itself (C05): no refusal is kept.
-    my $nbf = now() + 2;
-    my $t = at('skew0.test', nbf => $nbf);
-    is status_of(token => '/options', $t), 401, 'C05 not yet';
-    ok wait_for(6, sub { status_of(token => '/options', $t) == 200 }), 'C05 then it is';
+    my ($nbf, $t, $code);
+    for (1 .. 5) {
+        $nbf = now() + 2;
+        $t = at('skew0.test', nbf => $nbf);
+        $code = status_of(token => '/options', $t);
+        last if time < $nbf;
+    }
+    is $code, 401, 'C05 not yet';
+    ok wait_for(30, sub { status_of(token => '/options', $t) == 200 }), 'C05 then it is';
     cmp_ok time, '>=', $nbf - 0.1, 'C05 and not before';
 }
 

@@ -40,7 +40,7 @@ sub up {
         exec program($self->{kind}), @command or POSIX::_exit(1);
     }
     $self->{pid} = $pid;
-    wait_for(20, sub { eval { $self->names; 1 } }) or die "$self->{kind} does not start:\n" . MCP::Test::slurp("$self->{dir}/log");
+    wait_for(30, sub { eval { $self->names; 1 } }) or die "$self->{kind} does not start:\n" . MCP::Test::slurp("$self->{dir}/log");
     return $self;
 }
 

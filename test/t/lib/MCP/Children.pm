@@ -28,12 +28,12 @@ sub children {
 }
 
 # GETs /k with this token until every child has answered. { pid => [statuses] }; without the children that did not within
-# 20 s. The requests are sent in halves: a child that waits for the second half takes nothing else (in prefork), so
+# 40 s. The requests are sent in halves: a child that waits for the second half takes nothing else (in prefork), so
 # all get their share.
 sub each_child {
     my $token = shift;
     my ($first) = workers();
-    my $deadline = time + 20;
+    my $deadline = time + 40;
     my (%seen, $left);
     do {
         my %tags;
@@ -48,7 +48,7 @@ sub each_child {
         $_->[0]->answer('GET') for @conns;
         $_->[0]->close for @conns;
         my @lines;    # a request is logged when its answer has been sent
-        wait_for(10, sub { @lines = grep { $tags{ $_->[2] } } logged(); @lines == @conns })
+        wait_for(30, sub { @lines = grep { $tags{ $_->[2] } } logged(); @lines == @conns })
             or die "requests are missing in $LOG\n";
         push @{ $seen{ $_->[0] } }, $_->[1] for @lines;
         $left = grep { !$seen{$_} } children();
@@ -79,7 +79,7 @@ sub all_children {
 sub busy_workers {
     my (undef, $children) = workers();
     my @halves = map { my ($head, $rest) = request_halves($_, 'busy'); [connection('keys')->send($head), $rest] } @_;
-    wait_for(20, sub { children() >= $children }) or die "no $children children\n";
+    wait_for(30, sub { children() >= $children }) or die "no $children children\n";
     sleep 0.3;    # until the last child has its share
     return @halves;
 }
@@ -96,7 +96,7 @@ sub fill_workers {
 sub replace_children {
     my @old = children();
     kill USR1 => @old;
-    return wait_for(20, sub { my %now = map { $_ => 1 } children(); !grep { $now{$_} } @old });
+    return wait_for(30, sub { my %now = map { $_ => 1 } children(); !grep { $now{$_} } @old });
 }
 
 1;

@@ -213,7 +213,7 @@ sub unpadded {
 # True if the server ends the connection within the time, in the manner of HTTP/2 or by closing it.
 sub closed {
     my ($self, $seconds) = @_;
-    my $deadline = time + ($seconds // 5);
+    my $deadline = time + ($seconds // 20);
     until ($self->{eof} || defined $self->{goaway}) { last unless eval { $self->step($deadline); 1 } }
     return $self->{eof} || defined $self->{goaway} ? 1 : 0;
 }
@@ -423,7 +423,7 @@ sub decode {
     sub head {
         my ($self, $seconds) = @_;
         my $s = $self->{s};
-        eval { $s->wait_until(sub { $s->{code} }, $seconds // 10) } or return undef;
+        eval { $s->wait_until(sub { $s->{code} }, $seconds // 20) } or return undef;
         return { map({ $_ => $s->{$_} } qw(code headers raw_head)), body => '' };
     }
 
@@ -442,7 +442,7 @@ sub decode {
 
     sub upto {
         my ($self, $re, $seconds) = @_;
-        my $deadline = time + ($seconds // 10);
+        my $deadline = time + ($seconds // 20);
         while (1) {
             return $1 if $self->take->{text} =~ s/\A(.*?$re)//s;
             return undef if $self->state ne 'open' || !eval { $self->{s}{c}->step($deadline); 1 };
@@ -451,7 +451,7 @@ sub decode {
 
     sub end {
         my ($self, $seconds) = @_;
-        my $deadline = time + ($seconds // 10);
+        my $deadline = time + ($seconds // 20);
         while ($self->state eq 'open') { last unless eval { $self->{s}{c}->step($deadline); 1 } }
         $self->take;
         return $self->state;

@@ -94,7 +94,7 @@ sub up {
     $self->{pid} = $pid;
     my $least = vars('mcp_mpm') eq 'prefork' ? 4 : 2;
     my $gone;
-    wait_for(20, sub { ($gone = waitpid($pid, POSIX::WNOHANG()) == $pid) || $self->children >= $least && $self->listens })
+    wait_for(30, sub { ($gone = waitpid($pid, POSIX::WNOHANG()) == $pid) || $self->children >= $least && $self->listens })
         && !$gone or die "httpd does not start:\n" . slurp("$dir/stderr") . $self->log;
     return $self;
 }
@@ -105,7 +105,7 @@ sub down {
     my $self = shift;
     my $pid = delete $self->{pid} or return $self;
     kill TERM => $pid;
-    if (!wait_for(20, sub { waitpid($pid, POSIX::WNOHANG()) == $pid })) {
+    if (!wait_for(30, sub { waitpid($pid, POSIX::WNOHANG()) == $pid })) {
         kill KILL => $self->children($pid), $pid;
         waitpid $pid, 0;
     }

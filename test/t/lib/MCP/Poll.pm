@@ -12,9 +12,10 @@ sub wait_for {
     my ($seconds, $code, $step) = @_;
     my $deadline = time + $seconds;
     while (1) {
+        my $last = time >= $deadline;    # one more look when it is over: meanwhile all may have stood still
         my $v = $code->();
         return $v if $v;
-        return undef if time > $deadline;
+        return undef if $last;
         sleep($step // 0.1);
     }
 }

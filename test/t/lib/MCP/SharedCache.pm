@@ -44,20 +44,26 @@ END
 }
 
 sub get { my ($name, $token) = @_; http($httpd{$name}{port}, GET => '/m', token => $token, timeout => 30) }
-sub entries { scalar(my @names = $cache->names) }
 sub asked { scalar(my @calls = $as->asked($_[0])) }
 sub active { $as->active(aud => 'https://mcp.test/m', sub => 'alice', @_) }
 
 # Who it is (or the status) at that httpd, and how often the server has been asked about the token so far.
 sub seen { my $r = get(@_); return [$r->{code} == 200 ? header($r, 'X-User') : $r->{code}, asked($_[1])] }
 
+# Asked about at that httpd: the names of what is in the cache since then. What was there before may go at any time.
+sub entries_of {
+    my ($httpd, $token) = @_;
+    my %before = map { $_ => 1 } $cache->names;
+    my $seen = seen($httpd => $token);
+    my @new;
+    wait_for(15, sub { @new = grep { !$before{$_} } $cache->names });
+    return ($seen, @new);
+}
+
 # Asked about at the first httpd. (token, its name in the cache)
 sub stored {
     my ($token) = @_;
-    my %before = map { $_ => 1 } $cache->names;
-    get(one => $token);
-    my @new;
-    wait_for(10, sub { @new = grep { !$before{$_} } $cache->names });
+    my (undef, @new) = entries_of(one => $token);
     is scalar(@new), 1, "$kind: one entry per token" or die "cannot go on\n";
     return ($token, $new[0]);
 }
@@ -127,7 +133,7 @@ sub bounds {
     ok $left > 0 && $left <= 26, "INT-4 $kind: or until exp" or diag $left;
     (undef, $name) = stored(opaque());
     $left = $cache->seconds($name);
-    ok $left > 0 && $left <= 11, "INT-4 $kind: for 10 s at most if the token is bad" or diag $left;
+    ok +($left // 0) > 0 && $left <= 11, "INT-4 $kind: for 10 s at most if the token is bad" or diag $left;
 
     # What is too large to be kept there works without.
     my $large = active(x => 'y' x 20000);
@@ -169,11 +175,16 @@ sub poison {
     is_deeply seen(two => $alice), ['alice', 2], "C02 $kind: the entry of a bad token for a good one: a new call, good";
 
     # An entry has its time in itself: it counts, however long the cache keeps it.
-    my $exp = now() + 3;
-    my ($short, $short_name) = stored(active(exp => $exp));
-    my $old = $cache->get($short_name);
+    my ($exp, $short, $short_name, $old);
+    for (1 .. 5) {    # there must be time to store and to read it
+        $exp = now() + 3;
+        $short = active(exp => $exp);
+        (undef, $short_name) = entries_of(one => $short);
+        last if defined $short_name && defined($old = $cache->get($short_name)) && length $old;
+    }
+    ok length($old // ''), "C07 $kind: an entry that lives for a moment" or die "cannot go on\n";
     active(-token => $short, sub => 'alice-later');
-    ok wait_for(10, sub { time > $exp + 0.1 }), "C07 $kind: its time is over";
+    ok wait_for(30, sub { time > $exp + 0.1 }), "C07 $kind: its time is over";
     $cache->put($short_name, $old);
     is_deeply seen(two => $short), ['alice-later', 2], "C07 $kind: an old entry put back is not believed";
 }
@@ -184,9 +195,9 @@ sub other_client {
         my ($what, @conf) = @$_;
         setup('two', conf(@conf));
         my ($token) = stored(active());
-        my $n = entries();
-        is_deeply seen(two => $token), ['alice', 2], "C03 $kind: $what: asks by itself";
-        ok wait_for(10, sub { entries() == $n + 1 }), "C03 $kind: $what: and has an entry of its own";
+        my ($seen, @new) = entries_of(two => $token);
+        is_deeply $seen, ['alice', 2], "C03 $kind: $what: asks by itself";
+        is scalar(@new), 1, "C03 $kind: $what: and has an entry of its own";
     }
     setup('two', conf());
 }
@@ -223,7 +234,7 @@ sub outage {
         is_deeply [map { $_->{code} } @r], [200, 200, 200, 200, 401], "R11 $kind: down: httpd $httpd goes on without";
     }
     is_deeply [map { asked($_) } @tokens], [2, 2, 2, 2], "R11 $kind: down: each httpd asks by itself";
-    cmp_ok $slowest, '<', 10, "R11 $kind: down: nobody waits for it";
+    cmp_ok $slowest, '<', 15, "R11 $kind: down: nobody waits for it";
     setup('one', conf());
     is_deeply seen(one => active()), ['alice', 1], "R11 $kind: down: httpd starts all the same";
 
@@ -241,7 +252,7 @@ sub shares {
 # The cache takes connections and says nothing.
 sub hung {
     $cache->stop;
-    my @asked = map { send_request($httpd{one}{port}, GET => '/m', token => active(), timeout => 15) } 1 .. 3;
+    my @asked = map { send_request($httpd{one}{port}, GET => '/m', token => active(), timeout => 30) } 1 .. 3;
     my @r = map { my $c = $_; eval { $c->answer('GET') } || { code => 'no answer' } } @asked;
     $_->close for @asked;
     is_deeply [map { $_->{code} } @r], [(200) x 3], "R11 $kind: it hangs: requests go on without it";

@@ -56,7 +56,7 @@ sub counted {
     $sum{$where}{$_} += $want{$_} for keys %want;
     $code->();
     my $got;
-    wait_for($opt{seconds} // 15, sub { $got = change($before, tallies(report($where))); same($got, \%want) });
+    wait_for($opt{seconds} // 30, sub { $got = change($before, tallies(report($where))); same($got, \%want) });
     local $Test::Builder::Level = $Test::Builder::Level + 1;
     return is_deeply($got, \%want, $name);
 }
@@ -65,7 +65,7 @@ sub counted {
 sub counted_in_all {
     my ($where, $name) = @_;
     my $got;
-    wait_for(15, sub { $got = change($first{$where}, tallies(report($where))); same($got, $sum{$where}) });
+    wait_for(30, sub { $got = change($first{$where}, tallies(report($where))); same($got, $sum{$where}) });
     local $Test::Builder::Level = $Test::Builder::Level + 1;
     return is_deeply($got, $sum{$where}, $name);
 }

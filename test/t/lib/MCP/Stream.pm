@@ -136,7 +136,7 @@ sub listen_on {
     # { code, headers } of the answer; undef if none comes within the time.
     sub head {
         my ($self, $seconds) = @_;
-        my $head = eval { $self->{c}->upto(qr/\r\n\r\n/, time + ($seconds // 10)) } // return undef;
+        my $head = eval { $self->{c}->upto(qr/\r\n\r\n/, time + ($seconds // 20)) } // return undef;
         my ($line, @lines) = split /\r\n/, $head;
         my ($code) = $line =~ m{^HTTP/1\.1 (\d+)} or die "no status line: $line\n";
         return $self->{head} = { code => $code, headers => [map { [/^([^:]*):\s*(.*?)\s*$/s] } @lines], raw_head => $head, body => '' };
@@ -168,7 +168,7 @@ sub listen_on {
     # The text up to what matches, that included, of the body; undef if it does not come within the time.
     sub upto {
         my ($self, $re, $seconds) = @_;
-        my $deadline = time + ($seconds // 10);
+        my $deadline = time + ($seconds // 20);
         return undef unless $self->{head} || $self->head($seconds);
         while (1) {
             $self->unframe;
@@ -183,7 +183,7 @@ sub listen_on {
     # What came meanwhile is in the text.
     sub end {
         my ($self, $seconds) = @_;
-        my $deadline = time + ($seconds // 10);
+        my $deadline = time + ($seconds // 20);
         return 'open' unless $self->{head} || $self->head($seconds);
         while (1) {
             $self->unframe;

@@ -196,7 +196,7 @@ sub remember {
     # True if the server closes within the time, with nothing further sent.
     sub closed {
         my ($self, $seconds) = @_;
-        my $deadline = time + ($seconds // 5);
+        my $deadline = time + ($seconds // 20);
         return 0 if length $self->{in};
         return eval { !$self->more($deadline) } ? 1 : 0;
     }
