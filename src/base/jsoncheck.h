@@ -18,8 +18,8 @@ int mcp_jsoncheck_grammar(mcp_span_t *pspan, const char *data, apr_size_t len, i
  * more than MCP_LIMIT_VALUES. MCP_JSON_DUPLICATE: a member that stands twice in one object at any level, after unescaping
  * (RFC 8259 section 4); for a long object known at its end. MCP_JSON_NUMBER: one that a double rounds to infinity.
  * MCP_JSON_SYNTAX: the rest, also an empty text, and anything but white space behind the value. MCP_INTERNAL: no memory or no
- * random numbers, or 2 GiB of text. Time proportional to len, but for luck that nobody can force (base/siphash.h); 8 bytes for each
- * member of open objects, and 16 more for each of a long one while it ends. */
+ * random numbers, or 2 GiB of text. Time proportional to len, but for luck that nobody can force (base/siphash.h); less than 16
+ * bytes for each member of open objects, and as many more for each of a long one while it ends. */
 mcp_status_t mcp_jsoncheck_strict(mcp_span_t *pspan, const char *data, apr_size_t len, int max_depth,
                                   mcp_jsonmap_t *map);
 

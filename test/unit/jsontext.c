@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "member.h"
 #include "suite.h"
 #include "tap.h"
 
@@ -370,23 +371,6 @@ static void maps(apr_pool_t *p)
     OK(same && i == 5, "in which all are long, in the order of the text");
     OK(part(root, 0, &none).len == part(root, 0, NULL).len && part(root, 1, &none).len == part(root, 1, NULL).len,
        "and short ones are stepped over as ever");
-}
-
-/* The value of the member of that name in an object; returns 0 if absent. */
-static int member_find(mcp_span_t *value, mcp_span_t object, const char *name)
-{
-    mcp_jsonwalk_t walk;
-    mcp_span_t key;
-
-    if (mcp_jsonwalk_open(&walk, object, NULL) != '{') {
-        return 0;
-    }
-    while (mcp_jsonwalk_next(&key, value, &walk)) {
-        if (mcp_jsontext_is(key, name)) {
-            return 1;
-        }
-    }
-    return 0;
 }
 
 static const char *member(const char *data, const char *name, apr_pool_t *p)

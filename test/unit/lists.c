@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "base/limits.h"
+#include "member.h"
 #include "tap.h"
 
 #define SIZE(array) ((int)(sizeof(array) / sizeof(*(array))))
@@ -128,23 +129,6 @@ static void cuts(apr_pool_t *p)
     for (int i = 0; i < SIZE(same); i++) {
         STR_IS(filter(tools(same[i], p), "read", p), "same", "LST-4 nothing cut out of [%s]", same[i]);
     }
-}
-
-/* The value of the member of that name in an object; returns 0 if absent. */
-static int member_find(mcp_span_t *value, mcp_span_t object, const char *name)
-{
-    mcp_jsonwalk_t walk;
-    mcp_span_t key;
-
-    if (mcp_jsonwalk_open(&walk, object, NULL) != '{') {
-        return 0;
-    }
-    while (mcp_jsonwalk_next(&key, value, &walk)) {
-        if (mcp_jsontext_is(key, name)) {
-            return 1;
-        }
-    }
-    return 0;
 }
 
 /* Every choice among six elements, in two layouts: what is left is what was allowed, in its order. */

@@ -115,23 +115,25 @@ for (['a notification' => '{"jsonrpc":"2.0","method":"notifications/initialized"
 # --- TRN-7: events at once
 for my $path ('/mcp') {
     for my $verb (qw(POST GET)) {
-        my $name = lc "${verb}1";
-        my $request = send_request(proxy => $verb => "$path/sse?$name", token => $token,
-            headers => [$verb eq 'POST' ? ('Content-Type', 'application/json') : (), 'Accept', 'text/event-stream', 'Accept-Encoding', 'gzip'], $verb eq 'POST' ? (body => $ok) : ());
-        ok $request->shows(qr/data: \{"n":1\}\n\n/, 30), "TRN-7 $verb: the first event arrives while the stream is open";
-        ok !-e "$flags/$name.2", "TRN-7 $verb: before there is a second";
-        my $least = 99;    # a delay that is built in shows in the fastest; the slowest tells of the machine
-        for my $n (2 .. 4) {
-            write_file("$flags/$name.$n", '');
-            my $start = time;
-            ok $request->shows(qr/"n":$n\}/, 30), "TRN-7 $verb: event $n";
-            my $seconds = time - $start;
-            $least = $seconds if $seconds < $least;
+        my @seconds;
+        for my $try (1 .. 3) {    # a delay that is built in is there each time
+            my $name = lc "$verb$try";
+            my $request = send_request(proxy => $verb => "$path/sse?$name", token => $token,
+                headers => [$verb eq 'POST' ? ('Content-Type', 'application/json') : (), 'Accept', 'text/event-stream', 'Accept-Encoding', 'gzip'], $verb eq 'POST' ? (body => $ok) : ());
+            ok $request->shows(qr/data: \{"n":1\}\n\n/, 30), "TRN-7 $verb: the first event arrives while the stream is open";
+            ok !-e "$flags/$name.2", "TRN-7 $verb: before there is a second";
+            for my $n (2 .. 4) {
+                write_file("$flags/$name.$n", '');
+                my $start = time;
+                ok $request->shows(qr/"n":$n\}/, 30), "TRN-7 $verb: event $n";
+                $seconds[$n] = time - $start;
+            }
+            my $r = $request->answer($verb);
+            is "$r->{code} " . header($r, 'Content-Type'), '200 text/event-stream', "TRN-7 $verb: an event stream";
+            like $r->{body}, qr/"n":4\}\n\n\z/, "TRN-7 $verb: the end";
+            last if !grep { $_ >= 2 } @seconds[2 .. 4];
         }
-        cmp_ok $least, '<', 2, "TRN-7 $verb: events at once";
-        my $r = $request->answer($verb);
-        is "$r->{code} " . header($r, 'Content-Type'), '200 text/event-stream', "TRN-7 $verb: an event stream";
-        like $r->{body}, qr/"n":4\}\n\n\z/, "TRN-7 $verb: the end";
+        cmp_ok $seconds[$_], '<', 2, "TRN-7 $verb: event $_ at once" for 2 .. 4;
     }
 }
 {
